@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The emulated machine: an swtpm that is dressed up like the vTPM of a confidential VM, with a
+ * measured boot, a paravisor that refreshes the hardware report, and an attacker at the console.
+ *
+ * The guest talks to D/tpm.sock (TCTI "swtpm:path=D/tpm.sock"), behind which the lab forwards
+ * command by command to the swtpm in D/machine; the event log of the boot is D/eventlog.bin.
+ */
+#ifndef LAB_LAB_MACHINE_H
+#define LAB_LAB_MACHINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "vouchsafe/err.h"
+
+struct lab;
+struct lab_machine;
+struct lab_roots; /* lab_roots.h */
+
+/*
+ * Make keys and roots, start the swtpm, provision it, boot. Uses lab->dir, lab->vm_id and
+ * lab->id. Errors: AGENT when swtpm cannot be started, TPM, FILE, MEMORY.
+ */
+VS_RC lab_machine_start(struct lab *lab, struct lab_machine **ret, struct vs_err *err);
+/* Shuts the TPM down, ends swtpm (by its id) and the threads. NULL-safe. */
+void lab_machine_stop(struct lab_machine *m);
+
+/* "swtpm:path=D/tpm.sock", D/eventlog.bin. */
+const char *lab_machine_tcti(const struct lab_machine *m);
+const char *lab_machine_event_log(const struct lab_machine *m);
+/* Process id of the swtpm, for the lab's status. */
+int lab_machine_pid(const struct lab_machine *m);
+
+/*
+ * Body of GET /metadata/THIM/amd/certification: vcekCert, certificateChain, tcbm, cacheControl.
+ * Appends to json. Thread-safe.
+ */
+VS_RC lab_machine_thim(struct lab_machine *m, struct vs_buf *json, struct vs_err *err);
+
+/*
+ * What an attacker would do, one by one. words: the kind and its arguments, NULL-terminated; said
+ * gets a sentence about what was done.
+ *
+ *   pcr N                extend PCR N (0-15, 23) in all banks
+ *   secure-boot off      boot again with Secure Boot switched off
+ *   ak [unrestricted|uncertified]   replace the key at 0x81000003, with a certificate of its own
+ *   foreign-report       the report of another machine
+ *   debug-bit            the report of a machine whose memory the host may read
+ *   stale-report         the report is not made anew any more
+ *   event-log [data|digest|drop]    edit the log, not the PCRs
+ *   ak-cert              the certificate of another key at 0x01C101D0
+ *   ak-cert-foreign      a certificate for this key from a CA nobody knows
+ *   vcek                 a report signed by a key that the certificate does not name
+ *   clock +S|-S          shift the clock of the lab's services by S seconds (lab->clock_offset_s)
+ *   undo                 take everything back; a reboot of the machine
+ *
+ * Errors: USAGE with a sentence for an unknown kind or argument; TPM.
+ */
+VS_RC lab_machine_tamper(struct lab_machine *m, char *const *words, struct vs_buf *said,
+	struct vs_err *err);
+/* The kinds, for help texts; NULL-terminated. */
+const char *const *lab_machine_tamper_kinds(void);
+
+/* A second machine of the same cloud (same roots): for relay tests. dir must exist. */
+VS_RC lab_machine_start_beside(const struct lab_machine *first, const char *dir, const char *vm_id,
+	struct lab_machine **ret, struct vs_err *err);
+/* The roots that the lab's attestation service trusts. Borrowed. */
+const struct lab_roots *lab_machine_roots(const struct lab_machine *m);
+
+#endif
