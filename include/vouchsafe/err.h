@@ -15,17 +15,17 @@
 /* A category decides retry, CK_RV, exit code and audit outcome, always through a table. */
 enum vs_cat {
 	VS_CAT_NONE = 0,
-	VS_CAT_USAGE,    /* the caller asked for something it may not or cannot have */
-	VS_CAT_CONFIG,   /* a settings or policy file cannot be used */
+	VS_CAT_USAGE, /* the caller asked for something it may not or cannot have */
+	VS_CAT_CONFIG, /* a settings or policy file cannot be used */
 	VS_CAT_RESOURCE, /* memory, limits */
-	VS_CAT_IO,       /* files, sockets, devices of this machine */
-	VS_CAT_REMOTE,   /* a service could not be reached or had no time for us */
+	VS_CAT_IO, /* files, sockets, devices of this machine */
+	VS_CAT_REMOTE, /* a service could not be reached or had no time for us */
 	VS_CAT_PROTOCOL, /* an answer came, but it is not one we can use */
-	VS_CAT_CRYPTO,   /* local cryptography says no (bad ciphertext, bad tag) */
+	VS_CAT_CRYPTO, /* local cryptography says no (bad ciphertext, bad tag) */
 	VS_CAT_EVIDENCE, /* this machine's evidence cannot be had */
-	VS_CAT_POLICY,   /* a check said no: this is a refusal */
-	VS_CAT_STATE,    /* not in this state, not any more */
-	VS_CAT_GONE,     /* revoked, disabled, deleted for good */
+	VS_CAT_POLICY, /* a check said no: this is a refusal */
+	VS_CAT_STATE, /* not in this state, not any more */
+	VS_CAT_GONE, /* revoked, disabled, deleted for good */
 	VS_CAT_INTERNAL, /* a bug */
 	VS_CAT_COUNT_,
 };
@@ -107,9 +107,9 @@ enum { VS_ERR_FRAMES = 4, VS_ERR_TEXT_MAX = 320 };
 struct vs_err_frame {
 	enum vs_code code;
 	int line;
-	const char *func;              /* string constant, NULL when it came over a socket */
-	long foreign;                  /* errno, TPM2_RC, HTTP status, CURLcode; 0 is none */
-	char text[VS_ERR_TEXT_MAX];    /* a sentence for people; never a secret */
+	const char *func; /* string constant, NULL when it came over a socket */
+	long foreign; /* errno, TPM2_RC, HTTP status, CURLcode; 0 is none */
+	char text[VS_ERR_TEXT_MAX]; /* a sentence for people; never a secret */
 };
 
 /* First frame is the cause, each further one says what we were doing. Zero-initialise it. */
@@ -132,8 +132,8 @@ __attribute__((format(printf, 6, 7))) vs_rc vs_err_put(struct vs_err *err, enum 
 	const char *func, int line, long foreign, const char *fmt, ...);
 
 /* Add "while ..." to an error that is passed on; returns rc unchanged. rc must be an error. */
-__attribute__((format(printf, 3, 4))) vs_rc vs_err_while(
-	vs_rc rc, struct vs_err *err, const char *fmt, ...);
+__attribute__((format(printf, 3, 4))) vs_rc
+vs_err_while(vs_rc rc, struct vs_err *err, const char *fmt, ...);
 
 /* Name ("REFUSED_POLICY"), sentence, category of a code. Unknown numbers give INTERNAL's. */
 const char *vs_code_name(enum vs_code code);

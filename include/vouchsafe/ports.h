@@ -14,8 +14,8 @@
 struct vs_clock_ops {
 	const char *name;
 	unsigned version;
-	int64_t (*wall_unix)(void *self);    /* seconds since 1970, CLOCK_REALTIME */
-	int64_t (*boot_ns)(void *self);      /* nanoseconds, CLOCK_BOOTTIME: suspend counts */
+	int64_t (*wall_unix)(void *self); /* seconds since 1970, CLOCK_REALTIME */
+	int64_t (*boot_ns)(void *self); /* nanoseconds, CLOCK_BOOTTIME: suspend counts */
 };
 
 struct vs_clock {
@@ -44,7 +44,7 @@ struct vs_log_ops {
 };
 
 struct vs_log {
-	const struct vs_log_ops *ops;    /* NULL: silent */
+	const struct vs_log_ops *ops; /* NULL: silent */
 	void *self;
 	enum vs_log_level max;
 };

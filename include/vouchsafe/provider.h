@@ -19,23 +19,23 @@ enum vs_http_method { VS_HTTP_GET = 1, VS_HTTP_POST };
 
 struct vs_http_req {
 	enum vs_http_method method;
-	const char *url;             /* absolute; https, or http for IMDS and Arc only (allow_plain) */
-	const char *const *headers;  /* "Name: value", NULL-terminated, or NULL; no CR, LF */
-	const struct vs_secret *bearer;  /* Authorization: Bearer <these bytes>; NULL for none */
-	struct vs_bytes body;        /* POST only */
-	bool allow_plain;            /* literal link-local or loopback http allowed (IMDS) */
-	bool no_proxy;               /* never through a proxy (IMDS) */
-	size_t max_body;             /* refuse longer answers; 0 means 1 MiB */
-	int64_t deadline_boot_ns;    /* whole request */
+	const char *url; /* absolute; https, or http for IMDS and Arc only (allow_plain) */
+	const char *const *headers; /* "Name: value", NULL-terminated, or NULL; no CR, LF */
+	const struct vs_secret *bearer; /* Authorization: Bearer <these bytes>; NULL for none */
+	struct vs_bytes body; /* POST only */
+	bool allow_plain; /* literal link-local or loopback http allowed (IMDS) */
+	bool no_proxy; /* never through a proxy (IMDS) */
+	size_t max_body; /* refuse longer answers; 0 means 1 MiB */
+	int64_t deadline_boot_ns; /* whole request */
 };
 
 struct vs_http_res {
 	long status;
 	struct vs_buf body;
-	char content_type[128];      /* as sent, lower-cased, without parameters */
-	char request_id[80];         /* x-ms-request-id, or empty */
-	char www_authenticate[512];  /* or empty */
-	int64_t retry_after_s;       /* parsed, capped at 60; -1 when absent or garbage */
+	char content_type[128]; /* as sent, lower-cased, without parameters */
+	char request_id[80]; /* x-ms-request-id, or empty */
+	char www_authenticate[512]; /* or empty */
+	int64_t retry_after_s; /* parsed, capped at 60; -1 when absent or garbage */
 };
 void vs_http_res_done(struct vs_http_res *res);
 
@@ -47,7 +47,8 @@ struct vs_http_ops {
 	 * whatever its status. Errors: CONNECT, TIMEOUT, TLS, ANSWER (too long, encoded, broken),
 	 * USAGE (url or header not allowed). Thread-safe; several threads may call at once.
 	 */
-	VS_RC (*perform)(void *self, const struct vs_http_req *req, struct vs_http_res *ret, struct vs_err *err);
+	VS_RC (*perform)
+	(void *self, const struct vs_http_req *req, struct vs_http_res *ret, struct vs_err *err);
 };
 
 struct vs_http {
@@ -80,29 +81,34 @@ struct vs_evidence {
 	enum vs_evidence_kind kind;
 	enum vs_tee tee;
 	uint8_t nonce[VS_NONCE_BYTES];
-	struct vs_buf ak_cert;           /* DER without the index's zero padding */
-	struct vs_buf ak_public_2b;      /* TPM2B_PUBLIC of the AK */
-	struct vs_buf quote;             /* TPMS_ATTEST */
-	struct vs_buf quote_sig;         /* raw RSA signature, 256 bytes */
-	uint32_t pcr_mask;               /* bit i: PCR i is quoted, SHA-256 bank */
-	uint8_t pcr[VS_PCRS_MAX][32];    /* valid where the mask says so */
-	struct vs_buf enc_public_2b;     /* TPM2B_PUBLIC of the transport key */
-	struct vs_buf enc_certify;       /* TPMS_ATTEST of TPM2_Certify(transport key, AK) */
+	struct vs_buf ak_cert; /* DER without the index's zero padding */
+	struct vs_buf ak_public_2b; /* TPM2B_PUBLIC of the AK */
+	struct vs_buf quote; /* TPMS_ATTEST */
+	struct vs_buf quote_sig; /* raw RSA signature, 256 bytes */
+	uint32_t pcr_mask; /* bit i: PCR i is quoted, SHA-256 bank */
+	uint8_t pcr[VS_PCRS_MAX][32]; /* valid where the mask says so */
+	struct vs_buf enc_public_2b; /* TPM2B_PUBLIC of the transport key */
+	struct vs_buf enc_certify; /* TPMS_ATTEST of TPM2_Certify(transport key, AK) */
 	struct vs_buf enc_certify_sig;
-	struct vs_buf enc_n;             /* transport key's modulus, big endian, 256 bytes */
-	uint32_t enc_e;                  /* 65537 */
-	struct vs_buf event_log;         /* TCG log, raw; may be empty */
-	struct vs_buf hcl;               /* whole NV 0x01400001; empty on Trusted Launch */
-	struct vs_buf hw_report;         /* SNP report 1184 bytes, or TDREPORT 1024 */
-	struct vs_buf runtime_json;      /* exact bytes hashed into report_data */
-	uint32_t reset_count, restart_count;    /* of the TPM, from the quote */
+	struct vs_buf enc_n; /* transport key's modulus, big endian, 256 bytes */
+	uint32_t enc_e; /* 65537 */
+	struct vs_buf event_log; /* TCG log, raw; may be empty */
+	struct vs_buf hcl; /* whole NV 0x01400001; empty on Trusted Launch */
+	struct vs_buf hw_report; /* SNP report 1184 bytes, or TDREPORT 1024 */
+	struct vs_buf runtime_json; /* exact bytes hashed into report_data */
+	uint32_t reset_count, restart_count; /* of the TPM, from the quote */
 	/* Fetched beside the TPM work, by whoever talks HTTP: */
-	struct vs_buf vcek_chain_pem;    /* vcekCert then certificateChain (SNP) */
-	struct vs_buf td_quote;          /* (TDX) */
+	struct vs_buf vcek_chain_pem; /* vcekCert then certificateChain (SNP) */
+	struct vs_buf td_quote; /* (TDX) */
 };
 void vs_evidence_done(struct vs_evidence *ev);
 
-enum vs_unwrap { VS_UNWRAP_RSAES = 1, VS_UNWRAP_OAEP_SHA1, VS_UNWRAP_OAEP_SHA256, VS_UNWRAP_OAEP_SHA384 };
+enum vs_unwrap {
+	VS_UNWRAP_RSAES = 1,
+	VS_UNWRAP_OAEP_SHA1,
+	VS_UNWRAP_OAEP_SHA256,
+	VS_UNWRAP_OAEP_SHA384
+};
 
 struct vs_evidence_ops {
 	const char *name;
@@ -113,14 +119,16 @@ struct vs_evidence_ops {
 	 * The key stays loaded until close. One collect per open.
 	 * Errors: TPM, TPM_ABSENT, EVIDENCE, EVIDENCE_STALE.
 	 */
-	VS_RC (*collect)(void *self, const uint8_t nonce[VS_NONCE_BYTES], int64_t deadline_boot_ns,
+	VS_RC (*collect)
+	(void *self, const uint8_t nonce[VS_NONCE_BYTES], int64_t deadline_boot_ns,
 		struct vs_evidence *ret, struct vs_err *err);
 	/*
 	 * Decrypt inside the TPM with the transport key, under its PCR policy. A PCR that changed
 	 * since collect makes this fail with REFUSED_BINDING (err says so); wrong ciphertext: DATA.
 	 */
-	VS_RC (*unwrap)(void *self, enum vs_unwrap scheme, struct vs_bytes ciphertext,
-		struct vs_arena *arena, struct vs_secret *ret, struct vs_err *err);
+	VS_RC (*unwrap)
+	(void *self, enum vs_unwrap scheme, struct vs_bytes ciphertext, struct vs_arena *arena,
+		struct vs_secret *ret, struct vs_err *err);
 	/* Current reset and restart counts: a change ends all leases (T-A9). */
 	VS_RC (*counts)(void *self, uint32_t *ret_reset, uint32_t *ret_restart, struct vs_err *err);
 	/* Flush the transport key and everything else; frees self. NULL-safe. */
@@ -138,8 +146,8 @@ enum { VS_VERDICT_CHECKS_MAX = 48 };
 
 /* One check that was made. Texts are for people: cut, stripped, no token contents beyond claims. */
 struct vs_check {
-	const char *rule;       /* "A11", "T-A2", "policy" ...: string constant */
-	const char *name;       /* "token expiry": string constant */
+	const char *rule; /* "A11", "T-A2", "policy" ...: string constant */
+	const char *name; /* "token expiry": string constant */
 	char expected[160];
 	char seen[160];
 	bool passed;
@@ -148,7 +156,7 @@ struct vs_check {
 struct vs_verdict {
 	size_t n_checks;
 	struct vs_check checks[VS_VERDICT_CHECKS_MAX];
-	bool passed;            /* true only if at least one check ran and all passed */
+	bool passed; /* true only if at least one check ran and all passed */
 };
 
 /* ---- access tokens ----------------------------------------------------------------------- */
@@ -161,7 +169,8 @@ struct vs_cred_ops {
 	 * its expiry. force_fresh drops the cached one (after a 401). Thread-safe, single flight.
 	 * Errors: CREDENTIAL, CONNECT, TIMEOUT, TLS, THROTTLED, UNAVAILABLE.
 	 */
-	VS_RC (*get)(void *self, const char *resource, bool force_fresh, int64_t deadline_boot_ns,
+	VS_RC (*get)
+	(void *self, const char *resource, bool force_fresh, int64_t deadline_boot_ns,
 		struct vs_secret *ret, struct vs_err *err);
 	void (*free)(void *self);
 };

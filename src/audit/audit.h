@@ -16,8 +16,8 @@ struct vs_audit_rec;
 
 struct vs_audit_env {
 	const char *path;
-	bool lab;                /* every record says so */
-	const char *writer;      /* "vouchsafe-agent", "vouchsafe" */
+	bool lab; /* every record says so */
+	const char *writer; /* "vouchsafe-agent", "vouchsafe" */
 	struct vs_clock clock;
 	struct vs_rng rng;
 	struct vs_log log;
@@ -32,15 +32,17 @@ VS_RC vs_audit_open(const struct vs_audit_env *env, struct vs_audit **ret, struc
 void vs_audit_close(struct vs_audit *a);
 
 /* Build a record; setters remember the first failure and commit reports it. */
-VS_RC vs_audit_begin(struct vs_audit *a, const char *event, struct vs_audit_rec **ret, struct vs_err *err);
+VS_RC vs_audit_begin(
+	struct vs_audit *a, const char *event, struct vs_audit_rec **ret, struct vs_err *err);
 void vs_audit_str(struct vs_audit_rec *r, const char *name, const char *value);
 void vs_audit_int(struct vs_audit_rec *r, const char *name, int64_t value);
 void vs_audit_bool(struct vs_audit_rec *r, const char *name, bool value);
 /* "checks": every check with rule, name, expected, seen, passed. */
 void vs_audit_verdict(struct vs_audit_rec *r, const struct vs_verdict *v);
-void vs_audit_err(struct vs_audit_rec *r, const struct vs_err *err);    /* "code", "sentence" */
+void vs_audit_err(struct vs_audit_rec *r, const struct vs_err *err); /* "code", "sentence" */
 /* Append durably and free r, also on failure. Waits for the lock at most until the deadline. */
-VS_RC vs_audit_commit(struct vs_audit *a, struct vs_audit_rec *r, int64_t deadline_boot_ns, struct vs_err *err);
+VS_RC vs_audit_commit(
+	struct vs_audit *a, struct vs_audit_rec *r, int64_t deadline_boot_ns, struct vs_err *err);
 void vs_audit_drop(struct vs_audit_rec *r);
 
 #endif

@@ -9,7 +9,7 @@
 #include "vouchsafe/err.h"
 
 struct vs_bytes {
-	const uint8_t *p;    /* may be NULL when n is 0 */
+	const uint8_t *p; /* may be NULL when n is 0 */
 	size_t n;
 };
 
@@ -26,7 +26,7 @@ struct vs_buf {
 	uint8_t *p;
 	size_t n;
 	size_t cap;
-	size_t max;    /* 0: VS_BUF_MAX_DEFAULT */
+	size_t max; /* 0: VS_BUF_MAX_DEFAULT */
 };
 
 enum { VS_BUF_MAX_DEFAULT = 1 << 20 };
@@ -37,8 +37,8 @@ void vs_buf_reset(struct vs_buf *b);
 /* Errors: MEMORY; LIMIT when the maximum would be passed. Nothing is changed on failure. */
 VS_RC vs_buf_add(struct vs_buf *b, const void *p, size_t n, struct vs_err *err);
 VS_RC vs_buf_add_str(struct vs_buf *b, const char *s, struct vs_err *err);
-__attribute__((format(printf, 3, 4))) VS_RC vs_buf_addf(
-	struct vs_buf *b, struct vs_err *err, const char *fmt, ...);
+__attribute__((format(printf, 3, 4))) VS_RC
+vs_buf_addf(struct vs_buf *b, struct vs_err *err, const char *fmt, ...);
 VS_RC vs_buf_add_u8(struct vs_buf *b, uint8_t v, struct vs_err *err);
 VS_RC vs_buf_add_be16(struct vs_buf *b, uint16_t v, struct vs_err *err);
 VS_RC vs_buf_add_be32(struct vs_buf *b, uint32_t v, struct vs_err *err);

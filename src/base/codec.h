@@ -34,5 +34,10 @@ bool vs_utf8_ok(struct vs_bytes s);
 char *vs_quote(struct vs_bytes s, char *out, size_t out_size);
 /* Edit distance for "did you mean", at most 32 characters looked at. */
 unsigned vs_distance(const char *a, const char *b);
+/*
+ * A token's serial number: FNV-1a 64 of label, newline, vault origin, as 16 hex digits. A name
+ * that is stable and the same in module and agent, not a protection.
+ */
+void vs_serial16(const char *label, const char *vault, char out[17]);
 
 #endif

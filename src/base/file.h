@@ -6,11 +6,11 @@
 #include "base/buf.h"
 
 enum vs_file_check {
-	VS_FILE_ANY = 0,      /* any readable regular file */
-	VS_FILE_TRUSTED = 1,  /* owner root or us, not writable by group or others, no symlink at the
-	                         end, parent directory likewise (sticky world-writable is allowed) */
-	VS_FILE_SECRET = 2,   /* as TRUSTED, and not readable by others */
-	VS_FILE_KERNEL = 3,   /* securityfs, sysfs: size unknown, read until end */
+	VS_FILE_ANY = 0, /* any readable regular file */
+	VS_FILE_TRUSTED = 1, /* owner root or us, not writable by group or others, no symlink at the
+				end, parent directory likewise (sticky world-writable is allowed) */
+	VS_FILE_SECRET = 2, /* as TRUSTED, and not readable by others */
+	VS_FILE_KERNEL = 3, /* securityfs, sysfs: size unknown, read until end */
 };
 
 /*
@@ -18,7 +18,8 @@ enum vs_file_check {
  * max is the longest accepted length. Errors: CONFIG_FILE with a sentence that names the file, the
  * defect and the remedy, foreign = errno; MEMORY.
  */
-VS_RC vs_file_read(const char *path, size_t max, enum vs_file_check check, struct vs_buf *out, struct vs_err *err);
+VS_RC vs_file_read(const char *path, size_t max, enum vs_file_check check, struct vs_buf *out,
+	struct vs_err *err);
 /* The same from a directory descriptor is not offered: callers give absolute paths. */
 
 /* Write all, across short writes and EINTR. Error: FILE. */

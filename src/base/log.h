@@ -6,11 +6,11 @@
 #include "vouchsafe/ports.h"
 
 /* area is a folder's name: "gate", "http". A NULL log is silent. */
-__attribute__((format(printf, 4, 5))) void vs_log(
-	const struct vs_log *log, enum vs_log_level level, const char *area, const char *fmt, ...);
+__attribute__((format(printf, 4, 5))) void
+vs_log(const struct vs_log *log, enum vs_log_level level, const char *area, const char *fmt, ...);
 /* "what: sentence" of an error. */
-void vs_log_err(const struct vs_log *log, enum vs_log_level level, const char *area, const char *what,
-	const struct vs_err *err);
+void vs_log_err(const struct vs_log *log, enum vs_log_level level, const char *area,
+	const char *what, const struct vs_err *err);
 
 /* Lines to a descriptor, "<level> area: text"; self is (void *)(intptr_t)fd. */
 extern const struct vs_log_ops vs_log_fd_ops;

@@ -37,13 +37,14 @@ bool vs_arena_locked(const struct vs_arena *arena);
 struct vs_secret {
 	struct vs_arena *arena;
 	uint8_t *p;
-	size_t n;      /* used */
-	size_t cap;    /* allocated */
+	size_t n; /* used */
+	size_t cap; /* allocated */
 };
 
 /* n bytes, zeroed; n is both length and capacity. Error: MEMORY, LIMIT. */
 VS_RC vs_secret_new(struct vs_arena *arena, size_t n, struct vs_secret *ret, struct vs_err *err);
-VS_RC vs_secret_from(struct vs_arena *arena, const void *p, size_t n, struct vs_secret *ret, struct vs_err *err);
+VS_RC vs_secret_from(
+	struct vs_arena *arena, const void *p, size_t n, struct vs_secret *ret, struct vs_err *err);
 /* Wipes, gives back; leaves an empty struct. */
 void vs_secret_done(struct vs_secret *s);
 void vs_secret_move(struct vs_secret *dst, struct vs_secret *src);

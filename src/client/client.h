@@ -16,7 +16,8 @@
 struct vs_client;
 
 /* Does no I/O: connecting happens at the first request. profile and arena must outlive it. */
-VS_RC vs_client_new(const struct vs_profile *profile, struct vs_arena *arena, struct vs_client **ret, struct vs_err *err);
+VS_RC vs_client_new(const struct vs_profile *profile, struct vs_arena *arena,
+	struct vs_client **ret, struct vs_err *err);
 /* Closes the connection (only if the descriptor is still ours). NULL-safe. */
 void vs_client_free(struct vs_client *c);
 /* In a forked child: forget everything, touch no lock, close the inherited descriptor if ours. */
@@ -47,21 +48,23 @@ const struct vs_page *vs_grant_page(const struct vs_grant *g);
  * The released key of a live lease into the caller's arena: PKCS#8 DER for RSA and EC, raw octets
  * for AES. *ret_key_no is its number in the page. Errors as need.
  */
-VS_RC vs_client_key(struct vs_client *c, struct vs_grant *g, struct vs_bytes name, struct vs_bytes version,
-	int64_t deadline_boot_ns, struct vs_secret *ret, uint32_t *ret_key_no, struct vs_err *err);
+VS_RC vs_client_key(struct vs_client *c, struct vs_grant *g, struct vs_bytes name,
+	struct vs_bytes version, int64_t deadline_boot_ns, struct vs_secret *ret,
+	uint32_t *ret_key_no, struct vs_err *err);
 
 /* State and last reason in words, for `vouchsafe status` and ulDeviceError. */
 struct vs_token_status {
 	char label[VS_LABEL_MAX + 1];
-	char state[16];               /* LOCKED, ATTESTING, UNLOCKED, RENEWING, EXPIRED, DENIED */
+	char state[16]; /* LOCKED, ATTESTING, UNLOCKED, RENEWING, EXPIRED, DENIED */
 	bool lab;
-	int64_t lease_left_s;         /* -1: none */
+	int64_t lease_left_s; /* -1: none */
 	uint32_t n_keys_released;
 	uint32_t n_peers;
-	uint32_t last_code;           /* vs_code number, 0: none */
-	int64_t last_wall_unix;       /* when */
+	uint32_t last_code; /* vs_code number, 0: none */
+	int64_t last_wall_unix; /* when */
 	char last_sentence[1024];
 };
-VS_RC vs_client_status(struct vs_client *c, size_t token, int64_t deadline_boot_ns, struct vs_token_status *ret, struct vs_err *err);
+VS_RC vs_client_status(struct vs_client *c, size_t token, int64_t deadline_boot_ns,
+	struct vs_token_status *ret, struct vs_err *err);
 
 #endif

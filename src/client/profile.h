@@ -13,20 +13,20 @@ enum vs_login { VS_LOGIN_NONE = 0, VS_LOGIN_ATTEST, VS_LOGIN_PIN };
 enum { VS_PROFILE_TOKENS_MAX = 64, VS_LABEL_MAX = 32 };
 
 struct vs_profile_token {
-	char label[VS_LABEL_MAX + 1];    /* section label, the token label */
-	char serial[17];                 /* 16 hex digits from label and vault: stable */
+	char label[VS_LABEL_MAX + 1]; /* section label, the token label */
+	char serial[17]; /* 16 hex digits from label and vault: stable */
 	enum vs_login login;
-	bool visible_attested;           /* visible = attested */
-	bool raw_rsa_decrypt;            /* raw-rsa = yes */
+	bool visible_attested; /* visible = attested */
+	bool raw_rsa_decrypt; /* raw-rsa = yes */
 };
 
 struct vs_profile {
-	char path[1024];                 /* absolute path of the file, "" when there is none */
+	char path[1024]; /* absolute path of the file, "" when there is none */
 	char agent_socket[108];
 	char agent_program[1024];
 	bool lab;
 	enum vs_lock_mode lock_mode;
-	bool broken;                     /* the file exists but cannot be used: why says so */
+	bool broken; /* the file exists but cannot be used: why says so */
 	char why[320];
 	size_t n_tokens;
 	struct vs_profile_token tokens[VS_PROFILE_TOKENS_MAX];

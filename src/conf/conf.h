@@ -23,35 +23,35 @@ enum vs_switch3 { VS_OFF = 0, VS_WARN, VS_REQUIRE_ON };
 enum vs_wrap_alg { VS_WRAP_NONE = 0, VS_WRAP_CKM, VS_WRAP_256, VS_WRAP_384 };
 
 struct vs_conf_allow {
-	bool group;        /* group:name, else user:name */
-	uint32_t id;       /* resolved uid or gid */
+	bool group; /* group:name, else user:name */
+	uint32_t id; /* resolved uid or gid */
 	char *name;
 };
 
 struct vs_conf_cert {
-	char *key;         /* key name */
+	char *key; /* key name */
 	char *path;
 };
 
 struct vs_conf_token {
-	unsigned line;                   /* where its section starts */
+	unsigned line; /* where its section starts */
 	char *label;
-	char serial[17];                 /* same value as the module's profile computes */
-	char *vault;                     /* https origin without trailing slash */
+	char serial[17]; /* same value as the module's profile computes */
+	char *vault; /* https origin without trailing slash */
 	enum vs_vault_kind vault_kind;
-	char *vault_resource;            /* audience of its access tokens, from configuration only */
-	char **keys;                     /* NULL-terminated patterns: name, name/version, glob */
-	char *attestation;               /* issuer, https origin without trailing slash */
-	char **attestation_fallback;     /* NULL-terminated, may be empty */
+	char *vault_resource; /* audience of its access tokens, from configuration only */
+	char **keys; /* NULL-terminated patterns: name, name/version, glob */
+	char *attestation; /* issuer, https origin without trailing slash */
+	char **attestation_fallback; /* NULL-terminated, may be empty */
 	enum vs_evidence_kind evidence;
-	uint32_t pcr_mask;               /* quoted PCRs; default 0-7 */
-	char *policy;                    /* path; NULL: none, which denies */
+	uint32_t pcr_mask; /* quoted PCRs; default 0-7 */
+	char *policy; /* path; NULL: none, which denies */
 	enum vs_credential credential;
 	char *authority, *tenant_id, *client_id, *object_id, *resource_id;
 	char *client_secret_file, *client_certificate_file, *federated_token_file;
 	int64_t max_lease_s;
-	enum vs_wrap_alg wrap;           /* enc of the release */
-	int login;                       /* enum vs_login of client/profile.h */
+	enum vs_wrap_alg wrap; /* enc of the release */
+	int login; /* enum vs_login of client/profile.h */
 	char *pin_file;
 	bool visible_attested;
 	bool raw_rsa;
@@ -64,34 +64,36 @@ struct vs_conf_token {
 
 struct vs_conf {
 	char *path;
-	uint8_t sha256[32];              /* of the file's bytes */
-	bool lab;                        /* mode = lab */
+	uint8_t sha256[32]; /* of the file's bytes */
+	bool lab; /* mode = lab */
 	char *agent_socket, *agent_program;
-	char *audit_log;                 /* NULL: none */
+	char *audit_log; /* NULL: none */
 	bool audit_required;
-	char *state_dir;                 /* cache and checkpoints */
+	char *state_dir; /* cache and checkpoints */
 	int log_level;
-	char *ca_bundle;                 /* TLS roots */
-	char *release_roots;             /* roots for release JWS chains; NULL: ca_bundle */
+	char *ca_bundle; /* TLS roots */
+	char *release_roots; /* roots for release JWS chains; NULL: ca_bundle */
 	char *proxy;
-	char *tcti;                      /* device:..., swtpm:..., mssim:... */
-	char *imds;                      /* http origin */
-	char *event_log;                 /* path of the TCG log */
+	char *tcti; /* device:..., swtpm:..., mssim:... */
+	char *imds; /* http origin */
+	char *event_log; /* path of the TCG log */
 	bool memory_lock_required;
 	int64_t connect_timeout_ms, request_timeout_ms, operation_timeout_ms;
 	int64_t refusal_hold_ms;
-	int64_t clock_skew_s;            /* A11 allowance, at most 60 */
+	int64_t clock_skew_s; /* A11 allowance, at most 60 */
 	size_t n_tokens;
 	struct vs_conf_token *tokens;
 };
 
 /*
  * Load and check. err names file:line, the allowed values and the nearest known name.
- * Errors: CONFIG_FILE, CONFIG_SYNTAX, CONFIG_NAME, CONFIG_VALUE, CONFIG_MISSING, CONFIG_MODE, MEMORY.
+ * Errors: CONFIG_FILE, CONFIG_SYNTAX, CONFIG_NAME, CONFIG_VALUE, CONFIG_MISSING, CONFIG_MODE,
+ * MEMORY.
  */
 VS_RC vs_conf_load(const char *path, struct vs_conf **ret, struct vs_err *err);
 /* The same from memory (tests, `conf check -`); path is for messages. */
-VS_RC vs_conf_parse(const char *path, struct vs_bytes text, struct vs_conf **ret, struct vs_err *err);
+VS_RC
+vs_conf_parse(const char *path, struct vs_bytes text, struct vs_conf **ret, struct vs_err *err);
 void vs_conf_free(struct vs_conf *conf);
 /* NULL when there is no such token. */
 const struct vs_conf_token *vs_conf_token_find(const struct vs_conf *conf, const char *label);

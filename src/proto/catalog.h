@@ -9,7 +9,14 @@
 #include "base/buf.h"
 
 enum vs_key_type { VS_KEY_NONE = 0, VS_KEY_RSA, VS_KEY_EC, VS_KEY_AES, VS_KEY_COUNT_ };
-enum vs_curve { VS_CURVE_NONE = 0, VS_CURVE_P256, VS_CURVE_P384, VS_CURVE_P521, VS_CURVE_P256K, VS_CURVE_COUNT_ };
+enum vs_curve {
+	VS_CURVE_NONE = 0,
+	VS_CURVE_P256,
+	VS_CURVE_P384,
+	VS_CURVE_P521,
+	VS_CURVE_P256K,
+	VS_CURVE_COUNT_
+};
 
 /* Permitted operations of a key, from the service's key_ops. */
 enum vs_key_ops {
@@ -23,29 +30,29 @@ enum vs_key_ops {
 };
 
 struct vs_cat_entry {
-	struct vs_bytes name;            /* the key's name, UTF-8: CKA_LABEL */
-	struct vs_bytes version;         /* 32 hex digits */
-	struct vs_bytes kid;             /* full identifier, https://host/keys/name/version */
-	struct vs_bytes id;              /* CKA_ID: 20 bytes, from the public key or the identity */
+	struct vs_bytes name; /* the key's name, UTF-8: CKA_LABEL */
+	struct vs_bytes version; /* 32 hex digits */
+	struct vs_bytes kid; /* full identifier, https://host/keys/name/version */
+	struct vs_bytes id; /* CKA_ID: 20 bytes, from the public key or the identity */
 	enum vs_key_type type;
-	enum vs_curve curve;             /* EC only */
-	uint32_t bits;                   /* RSA modulus, EC field, AES (0: not known before release) */
-	uint32_t ops;                    /* enum vs_key_ops */
+	enum vs_curve curve; /* EC only */
+	uint32_t bits; /* RSA modulus, EC field, AES (0: not known before release) */
+	uint32_t ops; /* enum vs_key_ops */
 	bool enabled;
-	struct vs_bytes n, e;            /* RSA, big endian, no leading zeros */
-	struct vs_bytes x, y;            /* EC, fixed field length */
+	struct vs_bytes n, e; /* RSA, big endian, no leading zeros */
+	struct vs_bytes x, y; /* EC, fixed field length */
 	/* Certificate, if one is configured or stored under the same name; all empty otherwise. */
-	struct vs_bytes cert;            /* DER */
-	struct vs_bytes cert_subject, cert_issuer;    /* DER Names */
-	struct vs_bytes cert_serial;     /* DER INTEGER */
-	struct vs_bytes spki;            /* DER SubjectPublicKeyInfo of the key (asymmetric) */
+	struct vs_bytes cert; /* DER */
+	struct vs_bytes cert_subject, cert_issuer; /* DER Names */
+	struct vs_bytes cert_serial; /* DER INTEGER */
+	struct vs_bytes spki; /* DER SubjectPublicKeyInfo of the key (asymmetric) */
 };
 
 struct vs_catalog_data {
-	uint64_t generation;             /* changes whenever the contents do; never 0 */
+	uint64_t generation; /* changes whenever the contents do; never 0 */
 	size_t n;
 	struct vs_cat_entry *entries;
-	struct vs_buf block;             /* what the views point into */
+	struct vs_buf block; /* what the views point into */
 };
 void vs_catalog_data_free(struct vs_catalog_data *c);
 

@@ -26,10 +26,11 @@ struct vs_page {
 	uint32_t version;
 	uint32_t n_keys;
 	uint8_t lease_id[16];
-	_Atomic int64_t valid_until_boot_ns;  /* no new operation from here on */
-	_Atomic int64_t grace_until_boot_ns;  /* an operation already initialised may finish until here */
-	_Atomic uint32_t state;               /* enum vs_page_state */
-	_Atomic uint32_t reason;              /* vs_code number of the last reason */
+	_Atomic int64_t valid_until_boot_ns; /* no new operation from here on */
+	_Atomic int64_t
+		grace_until_boot_ns; /* an operation already initialised may finish until here */
+	_Atomic uint32_t state; /* enum vs_page_state */
+	_Atomic uint32_t reason; /* vs_code number of the last reason */
 	uint8_t reserved[64];
 	_Atomic uint8_t key[VS_PAGE_KEYS_MAX]; /* by key number of this lease: enum vs_page_key */
 };

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/codec.h"
+
+static void
+close_fd(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+}
+
+static bool
+owner_ok(const struct stat *st)
+{
+	return st->st_uid == 0 || st->st_uid == geteuid();
+}
+
+/* Everybody who can write the folder can put another file in its place. */
+static VS_RC
+check_parent(const char *path, struct vs_err *err)
+{
+	char dir[1024];
+	const char *slash = strrchr(path, '/');
+	const size_t n = slash ? (size_t)(slash - path) : 0;
+	if (n >= sizeof dir)
+		VS_FAIL(err, CONFIG_FILE, "%.200s...: the path is too long", path);
+	if (!slash)
+		memcpy(dir, ".", 2);
+	else if (n == 0)
+		memcpy(dir, "/", 2);
+	else {
+		memcpy(dir, path, n);
+		dir[n] = '\0';
+	}
+	struct stat st;
+	if (stat(dir, &st) != 0)
+		VS_FAIL_N(err, CONFIG_FILE, errno, "%s: %s", dir, strerror(errno));
+	if (!owner_ok(&st))
+		VS_FAIL(err, CONFIG_FILE,
+			"%s: the folder belongs to uid %u; it must belong to root or uid %u", dir,
+			(unsigned)st.st_uid, (unsigned)geteuid());
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) && !(st.st_mode & S_ISVTX))
+		VS_FAIL(err, CONFIG_FILE, "%s: the folder can be written by others; chmod go-w %s",
+			dir, dir);
+	return VS_OK;
+}
+
+static VS_RC
+check_file(const char *path, const struct stat *st, enum vs_file_check check, struct vs_err *err)
+{
+	if (!S_ISREG(st->st_mode))
+		VS_FAIL(err, CONFIG_FILE, "%s: not a regular file", path);
+	if (check == VS_FILE_ANY || check == VS_FILE_KERNEL)
+		return VS_OK;
+	if (!owner_ok(st))
+		VS_FAIL(err, CONFIG_FILE, "%s: belongs to uid %u; it must belong to root or uid %u",
+			path, (unsigned)st->st_uid, (unsigned)geteuid());
+	if (st->st_mode & (S_IWGRP | S_IWOTH))
+		VS_FAIL(err, CONFIG_FILE, "%s: can be written by others (mode %04o); chmod go-w %s",
+			path, (unsigned)st->st_mode & 07777, path);
+	if (check == VS_FILE_SECRET && (st->st_mode & S_IROTH))
+		VS_FAIL(err, CONFIG_FILE,
+			"%s: holds a secret and can be read by everybody; chmod o-r %s", path,
+			path);
+	return check_parent(path, err);
+}
+
+static VS_RC
+read_all(int fd, const char *path, size_t max, struct vs_buf *out, struct vs_err *err)
+{
+	uint8_t part[8192];
+	for (;;) {
+		const ssize_t got = read(fd, part, sizeof part);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			VS_FAIL_N(err, CONFIG_FILE, errno, "%s: %s", path, strerror(errno));
+		if (got == 0)
+			return VS_OK;
+		if ((size_t)got > max || out->n > max - (size_t)got)
+			VS_FAIL(err, CONFIG_FILE, "%s: longer than %zu bytes", path, max);
+		VS_TRY(vs_buf_add(out, part, (size_t)got, err));
+	}
+}
+
+VS_RC
+vs_file_read(const char *path, size_t max, enum vs_file_check check, struct vs_buf *out,
+	struct vs_err *err)
+{
+	const int follow = check == VS_FILE_ANY || check == VS_FILE_KERNEL ? 0 : O_NOFOLLOW;
+	VS_CLEANUP(close_fd)
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | follow);
+	if (fd < 0 && errno == ELOOP)
+		VS_FAIL_N(err, CONFIG_FILE, errno, "%s: is a symbolic link; name the file itself",
+			path);
+	if (fd < 0)
+		VS_FAIL_N(err, CONFIG_FILE, errno, "%s: %s", path, strerror(errno));
+	struct stat st;
+	if (fstat(fd, &st) != 0)
+		VS_FAIL_N(err, CONFIG_FILE, errno, "%s: %s", path, strerror(errno));
+	VS_TRY(check_file(path, &st, check, err));
+	VS_CLEANUP(vs_buf_done) struct vs_buf got = {.max = max < SIZE_MAX ? max : 0};
+	VS_TRY(read_all(fd, path, max, &got, err));
+	got.max = out->max;
+	vs_buf_move(out, &got);
+	return VS_OK;
+}
+
+VS_RC
+vs_fd_write_all(int fd, struct vs_bytes b, struct vs_err *err)
+{
+	while (b.n) {
+		const ssize_t w = write(fd, b.p, b.n);
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w <= 0)
+			VS_FAIL_N(err, FILE, errno, "writing failed: %s", strerror(errno));
+		b.p += w;
+		b.n -= (size_t)w;
+	}
+	return VS_OK;
+}
+
+static VS_RC
+write_new(const char *tmp, unsigned mode, struct vs_bytes b, struct vs_err *err)
+{
+	VS_CLEANUP(close_fd)
+	int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		VS_FAIL_N(err, FILE, errno, "%s: %s", tmp, strerror(errno));
+	VS_TRY(vs_fd_write_all(fd, b, err));
+	if (fchmod(fd, (mode_t)mode) != 0 || fsync(fd) != 0)
+		VS_FAIL_N(err, FILE, errno, "%s: %s", tmp, strerror(errno));
+	return VS_OK;
+}
+
+static VS_RC
+sync_parent(const char *path, struct vs_err *err)
+{
+	char dir[1024] = ".";
+	const char *slash = strrchr(path, '/');
+	if (slash && (size_t)(slash - path) < sizeof dir) {
+		const size_t n = slash == path ? 1 : (size_t)(slash - path);
+		memcpy(dir, path, n);
+		dir[n] = '\0';
+	}
+	VS_CLEANUP(close_fd) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL))
+		VS_FAIL_N(err, FILE, errno, "%s: %s", dir, strerror(errno));
+	return VS_OK;
+}
+
+VS_RC
+vs_file_replace(const char *path, unsigned mode, struct vs_bytes b, struct vs_err *err)
+{
+	char tmp[1100];
+	const int n = snprintf(tmp, sizeof tmp, "%s.new-%ld", path, (long)getpid());
+	if (n < 0 || (size_t)n >= sizeof tmp)
+		VS_FAIL(err, FILE, "%.200s...: the path is too long", path);
+	(void)unlink(tmp);
+	vs_rc rc = write_new(tmp, mode, b, err);
+	if (!vs_failed(rc) && rename(tmp, path) != 0)
+		rc = vs_err_put(
+			err, VS_E_FILE, __func__, __LINE__, errno, "%s: %s", path, strerror(errno));
+	if (vs_failed(rc)) {
+		(void)unlink(tmp);
+		return rc;
+	}
+	return sync_parent(path, err);
+}
