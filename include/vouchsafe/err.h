@@ -64,6 +64,13 @@ enum vs_cat {
 	X(CRYPTO, CRYPTO, 700, "a cryptographic operation failed") \
 	X(DATA, CRYPTO, 701, "the data does not decrypt or verify") \
 	X(BAD_KEY, CRYPTO, 702, "key material is malformed or weak") \
+	X(DATA_LEN, CRYPTO, 703, "the data has a length that is not possible here") \
+	X(SIGNATURE, CRYPTO, 704, "the signature does not verify") \
+	X(SIGNATURE_LEN, CRYPTO, 705, "the signature has the wrong length") \
+	X(PARAM, CRYPTO, 706, "a parameter of the operation is not allowed") \
+	X(KEY_KIND, CRYPTO, 707, "the key is not of the kind that the operation needs") \
+	X(KEY_SIZE, CRYPTO, 708, "the key has a size that is not allowed") \
+	X(ROOM, CRYPTO, 709, "the output buffer is too small") \
 	X(TPM, EVIDENCE, 800, "the TPM gave an error") \
 	X(TPM_ABSENT, EVIDENCE, 801, "no usable TPM was found") \
 	X(EVIDENCE, EVIDENCE, 802, "evidence of this machine cannot be had") \

@@ -8,7 +8,8 @@ libvsbase_la_SOURCES = \
 	%D%/ini.c %D%/ini.h \
 	%D%/file.c %D%/file.h \
 	%D%/log.c %D%/log.h \
-	%D%/clock.c %D%/clock.h
+	%D%/clock.c %D%/clock.h \
+	%D%/keytype.h
 
 check_PROGRAMS += tests/unit/test_base
 tests_unit_test_base_SOURCES = tests/unit/test_base.c
