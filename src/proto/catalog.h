@@ -7,20 +7,7 @@
 #define VS_PROTO_CATALOG_H
 
 #include "base/buf.h"
-<<<<<<< HEAD
-
-enum vs_key_type { VS_KEY_NONE = 0, VS_KEY_RSA, VS_KEY_EC, VS_KEY_AES, VS_KEY_COUNT_ };
-enum vs_curve {
-	VS_CURVE_NONE = 0,
-	VS_CURVE_P256,
-	VS_CURVE_P384,
-	VS_CURVE_P521,
-	VS_CURVE_P256K,
-	VS_CURVE_COUNT_
-};
-=======
 #include "base/keytype.h"
->>>>>>> 6ef7a3a (crypto, audit: contracts; kinds of keys move to base/keytype.h)
 
 /* Permitted operations of a key, from the service's key_ops. */
 enum vs_key_ops {
