@@ -47,4 +47,15 @@ struct vs_catalog_data {
 };
 void vs_catalog_data_free(struct vs_catalog_data *c);
 
+enum { VS_CATALOG_ENTRIES_MAX = 20000, VS_CATALOG_BYTES_MAX = 32 << 20 };
+
+/*
+ * The catalog as one block of bytes, for the socket and the agent's cache file. Appends to out,
+ * whose maximum should be VS_CATALOG_BYTES_MAX. Error: FORMAT for an entry that has a field longer
+ * than decode takes; LIMIT, MEMORY.
+ */
+VS_RC vs_catalog_encode(const struct vs_catalog_data *c, struct vs_buf *out, struct vs_err *err);
+/* Takes the bytes over into the catalog (in is empty afterwards). Error: FORMAT, LIMIT, MEMORY. */
+VS_RC vs_catalog_decode(struct vs_buf *in, struct vs_catalog_data **ret, struct vs_err *err);
+
 #endif
