@@ -32,11 +32,6 @@ bool vs_utf8_ok(struct vs_bytes s);
  * \xNN, cut with "..." so that it fits. Always terminated. Returns out.
  */
 char *vs_quote(struct vs_bytes s, char *out, size_t out_size);
-/*
- * The serial number of a token: 16 hex digits of FNV-1a (64 bits) over label, a newline and the
- * vault's address without trailing slash. A name, not a protection. out has 17 bytes.
- */
-void vs_serial16(const char *label, const char *vault, char out[17]);
 /* Edit distance for "did you mean", at most 32 characters looked at. */
 unsigned vs_distance(const char *a, const char *b);
 /*

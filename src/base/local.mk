@@ -3,7 +3,7 @@ noinst_LTLIBRARIES += libvsbase.la
 libvsbase_la_SOURCES = \
 	%D%/err.c \
 	%D%/buf.c %D%/buf.h \
-	%D%/codec.c %D%/serial.c %D%/codec.h \
+	%D%/codec.c %D%/codec.h \
 	%D%/secret.c %D%/secret.h \
 	%D%/ini.c %D%/ini.h \
 	%D%/file.c %D%/file.h \

@@ -11,8 +11,10 @@
 #include "base/codec.h"
 
 enum { FORMAT_VERSION = 1, ENTRY_BYTES_MIN = 12 };
-enum { ALL_OPS = VS_KOP_SIGN | VS_KOP_VERIFY | VS_KOP_ENCRYPT | VS_KOP_DECRYPT | VS_KOP_WRAP |
-	VS_KOP_UNWRAP | VS_KOP_DERIVE };
+enum {
+	ALL_OPS = VS_KOP_SIGN | VS_KOP_VERIFY | VS_KOP_ENCRYPT | VS_KOP_DECRYPT | VS_KOP_WRAP |
+		VS_KOP_UNWRAP | VS_KOP_DERIVE
+};
 
 struct part {
 	const char *name;
@@ -22,7 +24,9 @@ struct part {
 };
 
 #define PART(member_, min_, max_, text_) \
-	{#member_, offsetof(struct vs_cat_entry, member_), (min_), (max_), (text_)}
+	{ \
+#member_, offsetof(struct vs_cat_entry, member_), (min_), (max_), (text_) \
+	}
 static const struct part parts[] = {
 	PART(name, 1, 127, true),
 	PART(version, 0, 64, true),
@@ -64,16 +68,13 @@ numbers_ok(const struct vs_cat_entry *e)
 		(e->ops & ~(uint32_t)ALL_OPS) != 0)
 		return false;
 	switch (e->type) {
-	case VS_KEY_RSA:
-		return e->curve == VS_CURVE_NONE && e->n.n > 0 && e->e.n > 0;
+	case VS_KEY_RSA: return e->curve == VS_CURVE_NONE && e->n.n > 0 && e->e.n > 0;
 	case VS_KEY_EC:
 		return e->curve > VS_CURVE_NONE && e->curve < VS_CURVE_COUNT_ && e->x.n > 0 &&
 			e->x.n == e->y.n;
-	case VS_KEY_AES:
-		return e->curve == VS_CURVE_NONE;
+	case VS_KEY_AES: return e->curve == VS_CURVE_NONE;
 	case VS_KEY_NONE:
-	case VS_KEY_COUNT_:
-		break;
+	case VS_KEY_COUNT_: break;
 	}
 	return false;
 }
@@ -83,7 +84,8 @@ encode_entry(const struct vs_cat_entry *e, struct vs_buf *out, struct vs_err *er
 {
 	char name[80];
 	if (!numbers_ok(e))
-		VS_FAIL(err, FORMAT, "the catalog entry \"%s\" has a type, size or operation out of range",
+		VS_FAIL(err, FORMAT,
+			"the catalog entry \"%s\" has a type, size or operation out of range",
 			vs_quote(e->name, name, sizeof name));
 	VS_TRY(vs_buf_add_u8(out, (uint8_t)e->type, err));
 	VS_TRY(vs_buf_add_u8(out, (uint8_t)e->curve, err));
@@ -95,7 +97,8 @@ encode_entry(const struct vs_cat_entry *e, struct vs_buf *out, struct vs_err *er
 		const struct vs_bytes v =
 			*(const struct vs_bytes *)(const void *)((const char *)e + parts[i].offset);
 		if (!part_ok(&parts[i], v))
-			VS_FAIL(err, FORMAT, "the %s of catalog entry \"%s\" is empty, too long or no text",
+			VS_FAIL(err, FORMAT,
+				"the %s of catalog entry \"%s\" is empty, too long or no text",
 				parts[i].name, vs_quote(e->name, name, sizeof name));
 		VS_TRY(vs_buf_add_be16(out, (uint16_t)v.n, err));
 		VS_TRY(vs_buf_add(out, v.p, v.n, err));
@@ -107,8 +110,8 @@ VS_RC
 vs_catalog_encode(const struct vs_catalog_data *c, struct vs_buf *out, struct vs_err *err)
 {
 	if (c->n > VS_CATALOG_ENTRIES_MAX)
-		VS_FAIL(err, LIMIT, "a token has %zu keys, the limit is %d: name fewer in `keys`", c->n,
-			VS_CATALOG_ENTRIES_MAX);
+		VS_FAIL(err, LIMIT, "a token has %zu keys, the limit is %d: name fewer in `keys`",
+			c->n, VS_CATALOG_ENTRIES_MAX);
 	VS_TRY(vs_buf_add_u8(out, FORMAT_VERSION, err));
 	VS_TRY(vs_buf_add_be64(out, c->generation, err));
 	VS_TRY(vs_buf_add_be32(out, (uint32_t)c->n, err));

@@ -93,18 +93,14 @@ static size_t
 value_size(const struct vs_msg_field *f, const void *msg)
 {
 	switch (f->kind) {
-	case VS_FIELD_U32:
-		return 4;
-	case VS_FIELD_U64:
-		return 8;
-	case VS_FIELD_BOOL:
-		return 1;
+	case VS_FIELD_U32: return 4;
+	case VS_FIELD_U64: return 8;
+	case VS_FIELD_BOOL: return 1;
 	case VS_FIELD_BYTES:
 	case VS_FIELD_TEXT:
 		return msg ? ((const struct vs_bytes *)((const char *)msg + f->offset))->n : f->max;
 	case VS_FIELD_NONE:
-	case VS_FIELD_COUNT_:
-		break;
+	case VS_FIELD_COUNT_: break;
 	}
 	return 0;
 }
@@ -144,12 +140,8 @@ put_value(struct vs_writer *w, const struct vs_msg_field *f, const void *msg)
 {
 	const char *p = (const char *)msg + f->offset;
 	switch (f->kind) {
-	case VS_FIELD_U32:
-		vs_put_u32(w, f->tag, *(const uint32_t *)(const void *)p);
-		return;
-	case VS_FIELD_U64:
-		vs_put_u64(w, f->tag, *(const uint64_t *)(const void *)p);
-		return;
+	case VS_FIELD_U32: vs_put_u32(w, f->tag, *(const uint32_t *)(const void *)p); return;
+	case VS_FIELD_U64: vs_put_u64(w, f->tag, *(const uint64_t *)(const void *)p); return;
 	case VS_FIELD_BOOL: {
 		const uint8_t b = *(const bool *)(const void *)p ? 1 : 0;
 		vs_put_field(w, f->tag, vs_bytes_of(&b, 1));
@@ -165,8 +157,7 @@ put_value(struct vs_writer *w, const struct vs_msg_field *f, const void *msg)
 		return;
 	}
 	case VS_FIELD_NONE:
-	case VS_FIELD_COUNT_:
-		break;
+	case VS_FIELD_COUNT_: break;
 	}
 	w->bad = true;
 }
@@ -184,15 +175,16 @@ vs_msg_put(const struct vs_msg_desc *desc, const void *msg, uint32_t request, ui
 	for (size_t i = 0; i < desc->n_fields; i++)
 		put_value(&w, &desc->fields[i], msg);
 	if (w.bad || w.left != 0)
-		VS_FAIL(err, USAGE, "a field of the message \"%s\" has a length or text that is not allowed",
+		VS_FAIL(err, USAGE,
+			"a field of the message \"%s\" has a length or text that is not allowed",
 			desc->name);
 	*ret_n = VS_WIRE_HEAD + length;
 	return VS_OK;
 }
 
 VS_RC
-vs_msg_add(
-	enum vs_msg_type type, const void *msg, uint32_t request, struct vs_buf *out, struct vs_err *err)
+vs_msg_add(enum vs_msg_type type, const void *msg, uint32_t request, struct vs_buf *out,
+	struct vs_err *err)
 {
 	const struct vs_msg_desc *desc = vs_msg_desc((uint8_t)type);
 	VS_REQUIRE(err, desc && !desc->secret);
@@ -215,12 +207,8 @@ get_value(struct vs_reader *r, const struct vs_msg_field *f, void *ret)
 	if (r->bad)
 		return false;
 	switch (f->kind) {
-	case VS_FIELD_U32:
-		*(uint32_t *)(void *)p = vs_get_be32(&in);
-		return vs_reader_done(&in);
-	case VS_FIELD_U64:
-		*(uint64_t *)(void *)p = vs_get_be64(&in);
-		return vs_reader_done(&in);
+	case VS_FIELD_U32: *(uint32_t *)(void *)p = vs_get_be32(&in); return vs_reader_done(&in);
+	case VS_FIELD_U64: *(uint64_t *)(void *)p = vs_get_be64(&in); return vs_reader_done(&in);
 	case VS_FIELD_BOOL: {
 		const uint8_t b = vs_get_u8(&in);
 		*(bool *)(void *)p = b == 1;
@@ -231,8 +219,7 @@ get_value(struct vs_reader *r, const struct vs_msg_field *f, void *ret)
 		*(struct vs_bytes *)(void *)p = v;
 		return v.n >= f->min && v.n <= f->max && (f->kind == VS_FIELD_BYTES || text_ok(v));
 	case VS_FIELD_NONE:
-	case VS_FIELD_COUNT_:
-		break;
+	case VS_FIELD_COUNT_: break;
 	}
 	return false;
 }

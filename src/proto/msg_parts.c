@@ -11,8 +11,8 @@ enum { TAG_CODE = 1, TAG_FOREIGN, TAG_TEXT, TAG_LABEL, TAG_SERIAL, TAG_STATE };
 void
 vs_msg_error_put(const struct vs_err *error, struct vs_buf *out)
 {
-	static const struct vs_err bug = {
-		.n_frames = 1, .frames = {{.code = VS_E_INTERNAL, .text = "an error without a cause"}}};
+	static const struct vs_err bug = {.n_frames = 1,
+		.frames = {{.code = VS_E_INTERNAL, .text = "an error without a cause"}}};
 	const struct vs_err *from = error && error->n_frames > 0 ? error : &bug;
 	uint8_t bytes[VS_MSG_ERROR_BYTES_MAX] = {0};
 	struct vs_writer w = {.p = bytes, .left = sizeof bytes};
@@ -23,11 +23,13 @@ vs_msg_error_put(const struct vs_err *error, struct vs_buf *out)
 		vs_put_u64(&w, TAG_FOREIGN, (uint64_t)f->foreign);
 		vs_put_field(&w, TAG_TEXT, vs_bytes_of(f->text, n));
 	}
-	/* Four frames of the longest texts fit; on lack of memory out stays empty, which reads as WIRE. */
+	/* Four frames of the longest texts fit; on lack of memory out stays empty, which reads as
+	 * WIRE. */
 	(void)!vs_failed(vs_buf_add(out, bytes, sizeof bytes - w.left, NULL));
 }
 
-_Static_assert(VS_ERR_FRAMES *(3 * VS_WIRE_FIELD_HEAD + 4 + 8 + VS_ERR_TEXT_MAX) <= VS_MSG_ERROR_BYTES_MAX,
+_Static_assert(
+	VS_ERR_FRAMES *(3 * VS_WIRE_FIELD_HEAD + 4 + 8 + VS_ERR_TEXT_MAX) <= VS_MSG_ERROR_BYTES_MAX,
 	"an error fits its message");
 
 vs_rc
@@ -42,8 +44,8 @@ vs_msg_error_get(struct vs_bytes frames, struct vs_err *err)
 		struct vs_err_frame *f = &out.frames[out.n_frames++];
 		f->code = vs_code_from_number(vs_get_be32(&code));
 		f->foreign = (long)vs_get_be64(&foreign);
-		if (!vs_reader_done(&code) || !vs_reader_done(&foreign) || text.n >= sizeof f->text ||
-			f->code == VS_E_OK)
+		if (!vs_reader_done(&code) || !vs_reader_done(&foreign) ||
+			text.n >= sizeof f->text || f->code == VS_E_OK)
 			r.bad = true;
 		else
 			vs_quote(text, f->text, sizeof f->text);

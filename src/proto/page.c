@@ -20,12 +20,9 @@ vs_page_allows(const struct vs_page *page, uint32_t key, bool began)
 	if (!page || key >= VS_PAGE_KEYS_MAX)
 		return VS_E_REVOKED;
 	switch (atomic_load_explicit(&page->state, memory_order_acquire)) {
-	case VS_PAGE_LIVE:
-		break;
-	case VS_PAGE_ENDED:
-		return VS_E_LEASE_ENDED;
-	default:
-		return VS_E_REVOKED;
+	case VS_PAGE_LIVE: break;
+	case VS_PAGE_ENDED: return VS_E_LEASE_ENDED;
+	default: return VS_E_REVOKED;
 	}
 	if (atomic_load_explicit(&page->key[key], memory_order_acquire) != VS_PAGE_KEY_LIVE)
 		return VS_E_KEY_GONE;

@@ -16,8 +16,8 @@ enum { VS_WIRE_VERSION = 1, VS_WIRE_HEAD = 12, VS_WIRE_FIELD_HEAD = 3, VS_WIRE_L
 
 struct vs_frame {
 	uint8_t type;
-	uint32_t request;    /* chosen by the asker, repeated in the answer; never 0 */
-	uint32_t length;     /* of the fields */
+	uint32_t request; /* chosen by the asker, repeated in the answer; never 0 */
+	uint32_t length; /* of the fields */
 };
 
 void vs_frame_put(const struct vs_frame *frame, uint8_t out[VS_WIRE_HEAD]);
