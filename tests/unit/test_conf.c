@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "unit/unit.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "conf/table.h"
+#include "conf/value.h"
+
+#define HEAD \
+	"[token data-keys]\nvault = https://contoso.vault.azure.net/\n" \
+	"attestation = https://contoso.weu.attest.azure.net\n"
+
+static vs_rc
+parse(const char *text, struct vs_conf **ret, struct vs_err *err)
+{
+	return vs_conf_parse("v.conf", vs_bytes_str(text), ret, err);
+}
+
+static void
+takes_the_documented_example(void **state)
+{
+	(void)state;
+	struct vs_err err = {0};
+	struct vs_conf *c = NULL;
+	assert_ok(parse("[token data-keys]                        ; label of the PKCS#11 token\n"
+			"vault        = https://contoso.vault.azure.net      ; or the other\n"
+			"keys         = tls-2026, disk-*\n"
+			"attestation  = https://contoso.weu.attest.azure.net\n"
+			"attestation-fallback = https://contoso.neu.attest.azure.net   ; tried in "
+			"order\n"
+			"evidence     = auto\n"
+			"policy       = /etc/vouchsafe/policy.json\n"
+			"credential   = managed-identity\n"
+			"max-lease    = 1h\n"
+			"allow        = user:root, group:0\n"
+			"certificate.tls-2026 = /etc/ssl/tls-2026.pem\n",
+			  &c, &err),
+		&err);
+	assert_false(c->lab);
+	assert_true(c->audit_required);
+	assert_string_equal(c->tcti, "device:/dev/tpmrm0");
+	assert_int_equal(c->n_tokens, 1);
+	const struct vs_conf_token *t = vs_conf_token_find(c, "data-keys");
+	assert_non_null(t);
+	assert_string_equal(t->serial, "797652ac1cafb7b2");
+	assert_int_equal(t->vault_kind, VS_VAULT_AKV);
+	assert_string_equal(t->vault_resource, "https://vault.azure.net");
+	assert_string_equal(t->authority, "https://login.microsoftonline.com");
+	assert_string_equal(t->keys[1], "disk-*");
+	assert_null(t->keys[2]);
+	assert_string_equal(t->attestation_fallback[0], "https://contoso.neu.attest.azure.net");
+	assert_int_equal(t->pcr_mask, 0xff);
+	assert_int_equal(t->max_lease_s, 3600);
+	assert_int_equal(t->n_allow, 2);
+	assert_true(t->allow[1].group);
+	assert_int_equal(t->n_certs, 1);
+	assert_int_equal(t->wrap, VS_WRAP_256);
+	assert_null(vs_conf_token_find(c, "other"));
+	vs_conf_free(c);
+}
+
+struct bad {
+	const char *text, *code, *says;
+};
+
+static void
+refuses_with_line_and_remedy(void **state)
+{
+	(void)state;
+	static const struct bad cases[] = {
+		{HEAD "polcy = /p\n", "CONFIG_NAME",
+			"v.conf:4: unknown setting 'polcy'; did you mean 'policy'?"},
+		{HEAD "tcti = device:/x\n", "CONFIG_NAME",
+			"v.conf:4: 'tcti' belongs into [global]"},
+		{"[global]\nvault = https://a.vault.azure.net\n", "CONFIG_NAME",
+			"belongs into a [token LABEL]"},
+		{HEAD "max-lease = 1\n", "CONFIG_VALUE",
+			"v.conf:4: max-lease = 1: expected a number with unit"},
+		{HEAD "max-lease = 9h\n", "CONFIG_VALUE", "to 28800s"},
+		{HEAD "max-lease = 1500ms\n", "CONFIG_VALUE", "max-lease"},
+		{HEAD "max-lease = 1h\nmax-lease = 2h\n", "CONFIG_NAME",
+			"v.conf:5: 'max-lease' stands here twice (first in line 4)"},
+		{HEAD "evidence = none\n", "CONFIG_VALUE", "expected one of auto, azure-guest"},
+		{HEAD "raw-rsa = true\n", "CONFIG_VALUE", "expected yes or no"},
+		{HEAD "policy = policy.json\n", "CONFIG_VALUE", "expected an absolute path"},
+		{HEAD "allow = user:no-such-user-here\n", "CONFIG_VALUE",
+			"each known on this machine"},
+		{HEAD "allow = root\n", "CONFIG_VALUE", "expected user:NAME"},
+		{HEAD "pcrs = 0-24\n", "CONFIG_VALUE", "PCR numbers"},
+		{HEAD "keys = a,,b\n", "CONFIG_VALUE", "keys"},
+		{HEAD "client-id = abc\n", "CONFIG_VALUE", "a GUID"},
+		{HEAD "certificate. = /x\n", "CONFIG_NAME", "certificate.NAME"},
+		{HEAD "certificate.a = /x\ncertificate.a = /y\n", "CONFIG_NAME", "twice"},
+		{HEAD "[token data-keys]\n", "CONFIG_NAME", "v.conf:4: a second [token data-keys]"},
+		{HEAD "[tokens x]\n", "CONFIG_NAME", "unknown section"},
+		{HEAD "[global]\n[global]\n", "CONFIG_SYNTAX", "stands once"},
+		{"a = b\n", "CONFIG_SYNTAX", "settings stand in"},
+		{"[token]\n", "CONFIG_VALUE", "label"},
+		{"[token x]\n", "CONFIG_MISSING", "v.conf:1: [token x] has no 'vault'"},
+		{"[token x]\nvault = https://a.vault.azure.net\n", "CONFIG_MISSING",
+			"no 'attestation'"},
+		{"[token x]\nvault = https://vault.example\nattestation = "
+		 "https://a.attest.azure.net\n",
+			"CONFIG_MISSING", "no 'vault-kind'"},
+		{"[token x]\nvault = http://a.vault.azure.net\n", "CONFIG_VALUE",
+			"an https origin"},
+		{"[token x]\nvault = https://a.vault.azure.net/path\n", "CONFIG_VALUE",
+			"an https origin"},
+		{"[token x]\nvault = https://u@a.vault.azure.net\n", "CONFIG_VALUE",
+			"an https origin"},
+		{"[token x]\nvault = https://a.vault.azure.net:0\n", "CONFIG_VALUE",
+			"an https origin"},
+		{"[token x]\nvault = https://evilvault.azure.net\nattestation = "
+		 "https://a.attest.azure.net\n",
+			"CONFIG_MISSING", "no known cloud"},
+		{"[token x]\nvault = https://a.vault.azure.net\nattestation = "
+		 "https://a.attest.azure.net.evil.example\n",
+			"CONFIG_VALUE", "no Microsoft Azure Attestation provider"},
+		{"[token x]\nvault = https://a.vault.azure.net\nattestation = "
+		 "https://a.weu.test.attest.azure.net\n",
+			"CONFIG_VALUE", "no Microsoft Azure Attestation provider"},
+		{HEAD "credential = client-secret-file\n", "CONFIG_MISSING",
+			"no 'tenant-id', which its 'credential' needs"},
+		{HEAD "login = pin\n", "CONFIG_MISSING", "no pin-file"},
+		{HEAD "client-id = 01234567-0123-0123-0123-0123456789ab\nresource-id = /x\n",
+			"CONFIG_VALUE", "more than once"},
+		/* lab and production */
+		{"[token x]\nvault = https://localhost:1\nvault-kind = key-vault\nvault-resource = "
+		 "https://vault.azure.net\n"
+		 "attestation = https://a.attest.azure.net\n",
+			"CONFIG_MODE", "is a lab address"},
+		{"[global]\nmode = lab\nimds = http://127.0.0.1:1\n" HEAD, "CONFIG_MODE",
+			"not on this machine's loopback"},
+		{"[global]\nimds = http://127.0.0.1:1\n", "CONFIG_MODE",
+			"in production the metadata service"},
+		{"[global]\ntcti = swtpm:path=/x\n", "CONFIG_MODE", "software TPM"},
+		{"[global]\nmode = lab\n", "CONFIG_MODE", "loopback"},
+		{"[global]\nmode = test\n", "CONFIG_VALUE", "one of production, lab"},
+		{"[global]\ntcti = cmd:evil\n", "CONFIG_VALUE", "device:PATH"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct vs_err err = {0};
+		struct vs_conf *c = NULL;
+		const vs_rc rc = parse(cases[i].text, &c, &err);
+		char s[1600];
+		vs_err_sentence(&err, s, sizeof s);
+		if (strcmp(vs_code_name(rc.code), cases[i].code) != 0 ||
+			!strstr(s, cases[i].says) || c)
+			fail_msg("case %zu: %s: %s", i, vs_code_name(rc.code), s);
+	}
+}
+
+static void
+takes_a_lab_configuration(void **state)
+{
+	(void)state;
+	struct vs_err err = {0};
+	struct vs_conf *c = NULL;
+	assert_ok(parse("[global]\nmode = lab\nimds = http://127.0.0.1:80\ntcti = "
+			"swtpm:path=/d/tpm.sock\n"
+			"[token x]\nvault = https://localhost:8443\nvault-kind = managed-hsm\n"
+			"vault-resource = https://managedhsm.azure.net\nattestation = "
+			"https://LOCALHOST:443\n"
+			"authority = https://localhost:1\n",
+			  &c, &err),
+		&err);
+	assert_true(c->lab);
+	assert_string_equal(c->imds, "http://127.0.0.1");
+	assert_string_equal(c->tokens[0].attestation, "https://localhost");
+	vs_conf_free(c);
+}
+
+static void
+prints_defaults_that_it_takes_back(void **state)
+{
+	(void)state;
+	struct vs_err err = {0};
+	VS_CLEANUP(vs_buf_done) struct vs_buf sample = {0}, live = {0};
+	assert_ok(vs_conf_print_defaults(&sample, &err), &err);
+	for (size_t i = 0; i < vs_n_settings; i++) {
+		char line[80];
+		(void)snprintf(line, sizeof line, "#%s = ", vs_settings[i].name);
+		assert_non_null(strstr(vs_buf_cstr(&sample), line));
+	}
+	/* With every default switched on it is the same configuration as without. */
+	const char *p = vs_buf_cstr(&sample);
+	const char *end = strstr(p, "#[token LABEL]");
+	assert_non_null(end);
+	while (p < end) {
+		const char *nl = strchr(p, '\n');
+		const bool setting = p[0] == '#' && p[1] != ' ' && nl[-1] != ' ';
+		assert_ok(vs_buf_add(&live, p + (setting ? 1 : 0),
+				  (size_t)(nl + 1 - p) - (setting ? 1 : 0), &err),
+			&err);
+		p = nl + 1;
+	}
+	struct vs_conf *a = NULL, *b = NULL;
+	assert_ok(parse(vs_buf_cstr(&live), &a, &err), &err);
+	assert_ok(parse("", &b, &err), &err);
+	assert_string_equal(a->audit_log, b->audit_log);
+	assert_int_equal(a->request_timeout_ms, b->request_timeout_ms);
+	assert_memory_not_equal(a->sha256, b->sha256, 32);
+	vs_conf_free(a);
+	vs_conf_free(b);
+}
+
+static void
+knows_loopback_from_look_alikes(void **state)
+{
+	(void)state;
+	static const char *const yes[] = {"https://localhost", "https://a.localhost:1",
+		"http://127.0.0.1:9", "https://127.9.9.9", "https://[::1]:7"};
+	static const char *const no[] = {"https://localhost.evil.example",
+		"https://127.evil.example", "https://notlocalhost", "https://128.0.0.1"};
+	for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++)
+		assert_true(vs_origin_is_loopback(yes[i]));
+	for (size_t i = 0; i < sizeof no / sizeof no[0]; i++)
+		assert_false(vs_origin_is_loopback(no[i]));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_the_documented_example),
+		cmocka_unit_test(refuses_with_line_and_remedy),
+		cmocka_unit_test(takes_a_lab_configuration),
+		cmocka_unit_test(prints_defaults_that_it_takes_back),
+		cmocka_unit_test(knows_loopback_from_look_alikes),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
