@@ -72,8 +72,8 @@ numbers_ok(const struct vs_cat_entry *e)
 	case VS_KEY_EC:
 		return e->curve > VS_CURVE_NONE && e->curve < VS_CURVE_COUNT_ && e->x.n > 0 &&
 			e->x.n == e->y.n;
-	case VS_KEY_AES:
-	case VS_KEY_SECRET: return e->curve == VS_CURVE_NONE;
+	case VS_KEY_AES: return e->curve == VS_CURVE_NONE;
+	case VS_KEY_SECRET: /* session objects only */
 	case VS_KEY_NONE:
 	case VS_KEY_COUNT_: break;
 	}
