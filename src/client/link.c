@@ -61,7 +61,7 @@ vs_link_send(int fd, struct vs_bytes b, int64_t deadline_boot_ns, struct vs_err 
 		if (n > 0) {
 			b.p += n;
 			b.n -= (size_t)n;
-		} else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		} else if (n < 0 && (errno == EAGAIN)) {
 			VS_TRY(vs_link_wait(fd, POLLOUT, deadline_boot_ns, err));
 		} else if (n == 0 || errno != EINTR) {
 			VS_FAIL_N(err, AGENT, errno, "the agent closed the connection");
@@ -103,7 +103,7 @@ vs_link_recv(int fd, void *p, size_t n, size_t *ret_n, int *ret_fd, struct vs_er
 		.msg_control = control,
 		.msg_controllen = sizeof control};
 	const ssize_t got = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+	if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
 		*ret_n = 0;
 		return VS_OK;
 	}
