@@ -62,8 +62,7 @@ set_choice(
 		line->name);
 }
 
-static const struct choice booleans[] = {
-	{"yes", 1}, {"no", 0}, {"true", 1}, {"false", 0}, {"on", 1}, {"off", 0}, {NULL, 0}};
+static const struct choice booleans[] = {{"yes", 1}, {"no", 0}, {NULL, 0}};
 static const struct choice logins[] = {
 	{"none", VS_LOGIN_NONE}, {"attest", VS_LOGIN_ATTEST}, {"pin", VS_LOGIN_PIN}, {NULL, 0}};
 static const struct choice visibles[] = {{"always", 0}, {"attested", 1}, {NULL, 0}};

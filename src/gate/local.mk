@@ -1,3 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # What decides (pure) and what talks (attempt.c) are two libraries, so that a test can put
 # services made of data in the place of the second.
+noinst_LTLIBRARIES += libvsgate.la
+libvsgate_la_SOURCES = \
+	%D%/gate.c %D%/gate.h \
+	%D%/lease.c %D%/lease.h \
+	%D%/keyring.c %D%/keyring.h \
+	%D%/sentence.c %D%/sentence.h
+
+check_PROGRAMS += tests/unit/test_gate
+tests_unit_test_gate_SOURCES = tests/unit/test_gate.c
+tests_unit_test_gate_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_gate_LDADD = libvsgate.la libvsproto.la libvsbase.la -lcmocka
+TESTS += tests/unit/test_gate
