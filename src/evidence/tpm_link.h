@@ -24,16 +24,21 @@ struct vs_tpm_link;
 VS_RC vs_tpm_link_open(const char *tcti, const struct vs_clock *clock, int64_t deadline_boot_ns,
 	struct vs_tpm_link **ret, struct vs_err *err);
 void vs_tpm_link_close(struct vs_tpm_link *link);
+void vs_tpm_link_closep(struct vs_tpm_link **link);
 VS_RC vs_tpm_link_send(struct vs_tpm_link *link, struct vs_bytes command, struct vs_err *err);
 /* One whole response into buf (at least VS_TPM_MSG_MAX bytes), unchecked. */
 VS_RC
 vs_tpm_link_receive(struct vs_tpm_link *link, uint8_t *buf, size_t *ret_n, struct vs_err *err);
 
+/* From now on this deadline (at least as late as the old one) holds: for cleaning up. */
+void vs_tpm_link_extend(struct vs_tpm_link *link, int64_t deadline_boot_ns);
+
 /*
- * Is this a well-formed response to a command that returns n_handles handles? Checks tag, size
- * against bytes received, and for tag SESSIONS that the parameter area lies inside and the session
- * area behind it is made of whole entries. Pure. Error: TPM.
+ * Is this a well-formed answer to this command? Tag as in the command (errors: ten bytes, tag
+ * NO_SESSIONS), size in the header equal to the bytes received, parameter area inside and exactly
+ * filled by the fields that this command returns, session area behind it made of whole entries.
+ * Commands that we never send are refused. Pure. Error: TPM.
  */
-VS_RC vs_tpm_response_check(struct vs_bytes response, unsigned n_handles, struct vs_err *err);
+VS_RC vs_tpm_response_check(struct vs_bytes command, struct vs_bytes response, struct vs_err *err);
 
 #endif
