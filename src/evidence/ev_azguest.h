@@ -28,7 +28,8 @@ struct vs_azguest_env {
  * key lives as a saved context in memory. ret->ops->close frees it.
  *
  * collect may be called again: the new key replaces the old one. unwrap before a successful
- * collect is STATE. None of the calls is thread-safe on one source.
+ * collect is STATE. unwrap and counts may be called by several
+ * threads at once, collect by one alone.
  * Errors: CONFIG_VALUE, MEMORY.
  */
 VS_RC

@@ -15,10 +15,10 @@
 
 enum {
 	LOCK_WAIT_MS = 10,
-	LOCK_TRIES_MAX = 12000,    /* two minutes, should the clock stand still */
+	LOCK_TRIES_MAX = 12000, /* two minutes, should the clock stand still */
 	AGAIN_MAX = 50,
 	AGAIN_WAIT_MS = 20,
-	CLEANUP_NS = 2000000000,   /* flushing must be possible after the deadline, too */
+	CLEANUP_NS = 2000000000, /* flushing must be possible after the deadline, too */
 };
 #define TCTI_MAGIC 0x7673747069303031ULL
 
@@ -48,7 +48,8 @@ transmit(TSS2_TCTI_CONTEXT *ctx, size_t size, const uint8_t *command)
 	memcpy(tpm->command, command, size);
 	tpm->command_n = size;
 	memset(&tpm->io_err, 0, sizeof tpm->io_err);
-	const vs_rc rc = vs_tpm_link_send(tpm->link, (struct vs_bytes){command, size}, &tpm->io_err);
+	const vs_rc rc =
+		vs_tpm_link_send(tpm->link, (struct vs_bytes){command, size}, &tpm->io_err);
 	return vs_failed(rc) ? TSS2_TCTI_RC_IO_ERROR : TSS2_RC_SUCCESS;
 }
 
@@ -73,7 +74,7 @@ static TSS2_RC
 receive(TSS2_TCTI_CONTEXT *ctx, size_t *size, uint8_t *response, int32_t timeout)
 {
 	struct vs_tpm *tpm = tpm_of(ctx);
-	(void)timeout;    /* the conversation's deadline is the limit */
+	(void)timeout; /* the conversation's deadline is the limit */
 	if (response == NULL) {
 		*size = sizeof tpm->response;
 		return TSS2_RC_SUCCESS;
@@ -105,18 +106,24 @@ struct remedy {
 static const struct remedy remedies[] = {
 	{TPM2_RC_INITIALIZE, "the TPM was not started: restart the machine or the simulator"},
 	{TPM2_RC_FAILURE, "the TPM is in failure mode: restart the machine"},
-	{0x18B, "nothing is defined at this handle; without NV 0x01400001 the machine is not a "
+	{0x18B,
+		"nothing is defined at this handle; without NV 0x01400001 the machine is not a "
 		"confidential VM, without 0x81000003 it has no Azure vTPM"},
-	{TPM2_RC_NV_UNINITIALIZED, "the index is defined but not yet written: the platform provisions "
-				   "it after the first start, try again in a minute"},
+	{TPM2_RC_NV_UNINITIALIZED,
+		"the index is defined but not yet written: the platform provisions "
+		"it after the first start, try again in a minute"},
 	{0x9A2, "an owner password is set: clear it (tpm2_changeauth -c owner -p OLD)"},
 	{0x98E, "an owner password is set: clear it (tpm2_changeauth -c owner -p OLD)"},
-	{TPM2_RC_NV_AUTHORIZATION, "the platform owns this index and does not let the guest do this"},
-	{TPM2_RC_OBJECT_MEMORY, "no free object slot: another program holds keys loaded; use "
-				"/dev/tpmrm0, or restart the simulator"},
-	{TPM2_RC_SESSION_MEMORY, "no free session slot: another program holds sessions; use "
-				 "/dev/tpmrm0, or restart the simulator"},
-	{TPM2_RC_LOCKOUT, "dictionary attack protection is active: wait, or tpm2_dictionarylockout -c"},
+	{TPM2_RC_NV_AUTHORIZATION,
+		"the platform owns this index and does not let the guest do this"},
+	{TPM2_RC_OBJECT_MEMORY,
+		"no free object slot: another program holds keys loaded; use "
+		"/dev/tpmrm0, or restart the simulator"},
+	{TPM2_RC_SESSION_MEMORY,
+		"no free session slot: another program holds sessions; use "
+		"/dev/tpmrm0, or restart the simulator"},
+	{TPM2_RC_LOCKOUT,
+		"dictionary attack protection is active: wait, or tpm2_dictionarylockout -c"},
 	{TPM2_RC_NV_SPACE, "the TPM's storage is full: undefine an index that is not needed"},
 	{TPM2_RC_LOCALITY, "the command is not possible from this locality"},
 };
@@ -144,8 +151,8 @@ vs_tpm_fail(struct vs_tpm *tpm, TSS2_RC rc, const char *what, struct vs_err *err
 		if (remedies[i].code == vs_tpm_code(rc))
 			remedy = remedies[i].text;
 	}
-	VS_FAIL_N(err, TPM, rc, "the TPM does not %s: %s (code 0x%X)%s%s", what, Tss2_RC_Decode(rc), rc,
-		remedy[0] != '\0' ? ": " : "", remedy);
+	VS_FAIL_N(err, TPM, rc, "the TPM does not %s: %s (code 0x%X)%s%s", what, Tss2_RC_Decode(rc),
+		rc, remedy[0] != '\0' ? ": " : "", remedy);
 }
 
 bool
@@ -171,7 +178,8 @@ take_lock(struct vs_tpm *tpm, const char *path, struct vs_err *err)
 {
 	tpm->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0660);
 	if (tpm->lock_fd < 0)
-		VS_FAIL_N(err, FILE, errno, "the TPM lock %s cannot be opened: %s", path, strerror(errno));
+		VS_FAIL_N(err, FILE, errno, "the TPM lock %s cannot be opened: %s", path,
+			strerror(errno));
 	for (unsigned i = 0; flock(tpm->lock_fd, LOCK_EX | LOCK_NB) != 0; i++) {
 		if (errno == EINTR)
 			continue;
@@ -179,7 +187,9 @@ take_lock(struct vs_tpm *tpm, const char *path, struct vs_err *err)
 			VS_FAIL_N(err, FILE, errno, "the TPM lock %s: %s", path, strerror(errno));
 		if (vs_tpm_left_ms(tpm) == 0 || i > LOCK_TRIES_MAX)
 			VS_FAIL_N(err, TPM, EWOULDBLOCK,
-				"the TPM is in use by another process (lock %s) and was not freed in time", path);
+				"the TPM is in use by another process (lock %s) and was not freed "
+				"in time",
+				path);
 		(void)poll(NULL, 0, LOCK_WAIT_MS);
 	}
 	return VS_OK;
@@ -239,7 +249,8 @@ vs_tpm_close(struct vs_tpm *tpm)
 	if (tpm == NULL)
 		return;
 	if (tpm->n_loaded != 0)
-		vs_tpm_link_extend(tpm->link, tpm->clock.ops->boot_ns(tpm->clock.self) + CLEANUP_NS);
+		vs_tpm_link_extend(
+			tpm->link, tpm->clock.ops->boot_ns(tpm->clock.self) + CLEANUP_NS);
 	while (tpm->n_loaded != 0)
 		vs_tpm_flush(tpm, tpm->loaded[tpm->n_loaded - 1]);
 	if (tpm->sys != NULL) {

@@ -26,24 +26,24 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-	{0x00000122, 0, ""},       /* NV_UndefineSpace */
-	{0x0000012A, 0, ""},       /* NV_DefineSpace */
-	{0x00000131, 1, "bbbtb"},  /* CreatePrimary */
-	{0x00000137, 0, ""},       /* NV_Write */
-	{0x00000148, 0, "bs"},     /* Certify */
-	{0x0000014E, 0, "b"},      /* NV_Read */
-	{0x00000158, 0, "bs"},     /* Quote */
-	{0x00000159, 0, "b"},      /* RSA_Decrypt */
-	{0x00000161, 1, ""},       /* ContextLoad */
-	{0x00000162, 0, "844b"},   /* ContextSave */
-	{0x00000165, 0, ""},       /* FlushContext */
-	{0x00000169, 0, "bb"},     /* NV_ReadPublic */
-	{0x00000173, 0, "bbb"},    /* ReadPublic */
-	{0x00000176, 1, "b"},      /* StartAuthSession */
-	{0x0000017A, 0, "1c"},     /* GetCapability */
-	{0x0000017E, 0, "4pd"},    /* PCR_Read */
-	{0x0000017F, 0, ""},       /* PolicyPCR */
-	{0x00000181, 0, "88441"},  /* ReadClock */
+	{0x00000122, 0, ""}, /* NV_UndefineSpace */
+	{0x0000012A, 0, ""}, /* NV_DefineSpace */
+	{0x00000131, 1, "bbbtb"}, /* CreatePrimary */
+	{0x00000137, 0, ""}, /* NV_Write */
+	{0x00000148, 0, "bs"}, /* Certify */
+	{0x0000014E, 0, "b"}, /* NV_Read */
+	{0x00000158, 0, "bs"}, /* Quote */
+	{0x00000159, 0, "b"}, /* RSA_Decrypt */
+	{0x00000161, 1, ""}, /* ContextLoad */
+	{0x00000162, 0, "844b"}, /* ContextSave */
+	{0x00000165, 0, ""}, /* FlushContext */
+	{0x00000169, 0, "bb"}, /* NV_ReadPublic */
+	{0x00000173, 0, "bbb"}, /* ReadPublic */
+	{0x00000176, 1, "b"}, /* StartAuthSession */
+	{0x0000017A, 0, "1c"}, /* GetCapability */
+	{0x0000017E, 0, "4pd"}, /* PCR_Read */
+	{0x0000017F, 0, ""}, /* PolicyPCR */
+	{0x00000181, 0, "88441"}, /* ReadClock */
 };
 
 static void
@@ -151,13 +151,15 @@ vs_tpm_response_check(struct vs_bytes command, struct vs_bytes response, struct 
 	VS_REQUIRE(err, !c.bad && shape != NULL);
 
 	if (response.n < VS_TPM_MSG_MIN || response.n > VS_TPM_MSG_MAX)
-		VS_FAIL(err, TPM, "the TPM's answer has %zu bytes; 10 to 4096 are possible", response.n);
+		VS_FAIL(err, TPM, "the TPM's answer has %zu bytes; 10 to 4096 are possible",
+			response.n);
 	struct vs_reader r = vs_reader_of(response);
 	const uint16_t tag = vs_get_be16(&r);
 	const uint32_t size = vs_get_be32(&r);
 	const uint32_t code = vs_get_be32(&r);
 	if (size != response.n)
-		VS_FAIL(err, TPM, "the TPM's answer says it has %u bytes but has %zu", size, response.n);
+		VS_FAIL(err, TPM, "the TPM's answer says it has %u bytes but has %zu", size,
+			response.n);
 	if (code != 0) {
 		if (tag != TAG_NO_SESSIONS || r.left != 0)
 			VS_FAIL(err, TPM, "the TPM's error answer is malformed");
@@ -177,7 +179,8 @@ vs_tpm_response_check(struct vs_bytes command, struct vs_bytes response, struct 
 	for (const char *f = shape->fields; *f != '\0' && !params.bad; f++)
 		skip_field(&params, *f);
 	if (!vs_reader_done(&params))
-		VS_FAIL(err, TPM, "the TPM's answer to command %x has fields that do not fit its length",
+		VS_FAIL(err, TPM,
+			"the TPM's answer to command %x has fields that do not fit its length",
 			shape->code);
 	return VS_OK;
 }

@@ -27,10 +27,10 @@ struct vs_tpm {
 	int lock_fd;
 	uint8_t command[VS_TPM_MSG_MAX], response[VS_TPM_MSG_MAX];
 	size_t command_n;
-	struct vs_err io_err;                /* why the transport failed, when it did */
+	struct vs_err io_err; /* why the transport failed, when it did */
 	unsigned n_loaded;
-	uint32_t loaded[VS_TPM_LOADED_MAX];  /* flushed at close */
-	uint16_t nv_chunk;                   /* 0: not asked yet */
+	uint32_t loaded[VS_TPM_LOADED_MAX]; /* flushed at close */
+	uint16_t nv_chunk; /* 0: not asked yet */
 };
 
 extern const TSS2L_SYS_AUTH_COMMAND vs_tpm_password, vs_tpm_two_passwords;

@@ -32,8 +32,8 @@ vs_tpm_read_public(struct vs_tpm *tpm, uint32_t handle, struct vs_buf *ret_2b, s
 	TPM2B_PUBLIC public = {0};
 	TPM2B_NAME name = {0}, qualified = {0};
 	TSS2_RC rc;
-	VS_TPM_RUN(
-		tpm, rc, Tss2_Sys_ReadPublic(tpm->sys, handle, NULL, &public, &name, &qualified, NULL));
+	VS_TPM_RUN(tpm, rc,
+		Tss2_Sys_ReadPublic(tpm->sys, handle, NULL, &public, &name, &qualified, NULL));
 	if (rc != TSS2_RC_SUCCESS)
 		return vs_tpm_fail(tpm, rc, "show a key", err);
 	return put_public(&public, ret_2b, err);
@@ -46,7 +46,8 @@ put_attest(const TPM2B_ATTEST *attest, const TPMT_SIGNATURE *sig, struct vs_buf 
 {
 	if (sig->sigAlg != TPM2_ALG_RSASSA || sig->signature.rsassa.hash != TPM2_ALG_SHA256)
 		VS_FAIL(err, EVIDENCE,
-			"the attestation key signs with scheme %04x; RSASSA with SHA-256 is expected",
+			"the attestation key signs with scheme %04x; RSASSA with SHA-256 is "
+			"expected",
 			sig->sigAlg);
 	VS_TRY(vs_buf_set(ret_attest, attest->attestationData, attest->size, err));
 	return vs_buf_set(
@@ -69,8 +70,8 @@ vs_tpm_quote(struct vs_tpm *tpm, uint32_t ak, uint32_t mask, struct vs_bytes qua
 	TSS2_RC rc;
 	vs_tpm_select(mask, &selection);
 	VS_TPM_RUN(tpm, rc,
-		Tss2_Sys_Quote(tpm->sys, ak, &vs_tpm_password, &data, &scheme, &selection, &attest, &sig,
-			&answers));
+		Tss2_Sys_Quote(tpm->sys, ak, &vs_tpm_password, &data, &scheme, &selection, &attest,
+			&sig, &answers));
 	if (rc != TSS2_RC_SUCCESS)
 		return vs_tpm_fail(tpm, rc, "quote", err);
 	return put_attest(&attest, &sig, ret_attest, ret_sig, err);
@@ -90,8 +91,8 @@ vs_tpm_certify(struct vs_tpm *tpm, uint32_t object, uint32_t ak, struct vs_bytes
 	TSS2L_SYS_AUTH_RESPONSE answers = {0};
 	TSS2_RC rc;
 	VS_TPM_RUN(tpm, rc,
-		Tss2_Sys_Certify(tpm->sys, object, ak, &vs_tpm_two_passwords, &data, &scheme, &attest,
-			&sig, &answers));
+		Tss2_Sys_Certify(tpm->sys, object, ak, &vs_tpm_two_passwords, &data, &scheme,
+			&attest, &sig, &answers));
 	if (rc != TSS2_RC_SUCCESS)
 		return vs_tpm_fail(tpm, rc, "certify the transport key", err);
 	return put_attest(&attest, &sig, ret_attest, ret_sig, err);
@@ -104,7 +105,8 @@ fill_transport(const uint8_t policy[32], const uint8_t unique[256], TPM2B_PUBLIC
 		.publicArea = {.type = TPM2_ALG_RSA,
 			.nameAlg = TPM2_ALG_SHA256,
 			.objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
-				TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_NODA | TPMA_OBJECT_DECRYPT,
+				TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_NODA |
+				TPMA_OBJECT_DECRYPT,
 			.authPolicy = {.size = 32},
 			.parameters.rsaDetail = {.symmetric = {.algorithm = TPM2_ALG_NULL},
 				.scheme = {.scheme = TPM2_ALG_NULL},
@@ -117,7 +119,8 @@ fill_transport(const uint8_t policy[32], const uint8_t unique[256], TPM2B_PUBLIC
 
 vs_rc
 vs_tpm_make_transport(struct vs_tpm *tpm, const uint8_t policy_digest[32],
-	const uint8_t unique[256], uint32_t *ret_handle, struct vs_buf *ret_public_2b, struct vs_err *err)
+	const uint8_t unique[256], uint32_t *ret_handle, struct vs_buf *ret_public_2b,
+	struct vs_err *err)
 {
 	TPM2B_SENSITIVE_CREATE sensitive = {0};
 	TPM2B_PUBLIC template, public = {0};
@@ -132,8 +135,9 @@ vs_tpm_make_transport(struct vs_tpm *tpm, const uint8_t policy_digest[32],
 	TSS2_RC rc;
 	fill_transport(policy_digest, unique, &template);
 	VS_TPM_RUN(tpm, rc,
-		Tss2_Sys_CreatePrimary(tpm->sys, TPM2_RH_NULL, &vs_tpm_password, &sensitive, &template,
-			&outside, &no_pcrs, &handle, &public, &creation, &hash, &ticket, &name, &answers));
+		Tss2_Sys_CreatePrimary(tpm->sys, TPM2_RH_NULL, &vs_tpm_password, &sensitive,
+			&template, &outside, &no_pcrs, &handle, &public, &creation, &hash, &ticket,
+			&name, &answers));
 	if (rc != TSS2_RC_SUCCESS)
 		return vs_tpm_fail(tpm, rc, "make the transport key", err);
 	VS_TRY(vs_tpm_remember(tpm, handle, err));
@@ -168,10 +172,12 @@ vs_tpm_context_load(
 	TSS2_RC rc = Tss2_MU_TPMS_CONTEXT_Unmarshal(blob.p, blob.n, &n, &context);
 	VS_REQUIRE(err, rc == TSS2_RC_SUCCESS && n == blob.n);
 	VS_TPM_RUN(tpm, rc, Tss2_Sys_ContextLoad(tpm->sys, &context, &handle));
-	/* After a reset the context's integrity value no longer verifies: the key is gone for good. */
+	/* After a reset the context's integrity value no longer verifies: the key is gone for good.
+	 */
 	if (vs_tpm_code(rc) == 0x1DF || vs_tpm_code(rc) == 0x1CB)
 		VS_FAIL_N(err, REFUSED_BINDING, rc,
-			"the TPM was reset since the attestation: its transport key is gone, attest again");
+			"the TPM was reset since the attestation: its transport key is gone, "
+			"attest again");
 	if (rc != TSS2_RC_SUCCESS)
 		return vs_tpm_fail(tpm, rc, "load the transport key again", err);
 	VS_TRY(vs_tpm_remember(tpm, handle, err));
@@ -183,7 +189,8 @@ vs_tpm_context_load(
 static vs_rc
 start_policy(struct vs_tpm *tpm, uint32_t mask, TPMI_SH_AUTH_SESSION *ret, struct vs_err *err)
 {
-	/* The session carries no key and no authorisation value, so the caller's nonce protects nothing. */
+	/* The session carries no key and no authorisation value, so the caller's nonce protects
+	 * nothing. */
 	const TPM2B_NONCE caller = {.size = 32};
 	const TPM2B_ENCRYPTED_SECRET salt = {0};
 	const TPMT_SYM_DEF symmetric = {.algorithm = TPM2_ALG_NULL};
@@ -193,13 +200,15 @@ start_policy(struct vs_tpm *tpm, uint32_t mask, TPMI_SH_AUTH_SESSION *ret, struc
 	TPMI_SH_AUTH_SESSION session = 0;
 	TSS2_RC rc;
 	VS_TPM_RUN(tpm, rc,
-		Tss2_Sys_StartAuthSession(tpm->sys, TPM2_RH_NULL, TPM2_RH_NULL, NULL, &caller, &salt,
-			TPM2_SE_POLICY, &symmetric, TPM2_ALG_SHA256, &session, &nonce, NULL));
+		Tss2_Sys_StartAuthSession(tpm->sys, TPM2_RH_NULL, TPM2_RH_NULL, NULL, &caller,
+			&salt, TPM2_SE_POLICY, &symmetric, TPM2_ALG_SHA256, &session, &nonce,
+			NULL));
 	if (rc != TSS2_RC_SUCCESS)
 		return vs_tpm_fail(tpm, rc, "start a policy session", err);
 	VS_TRY(vs_tpm_remember(tpm, session, err));
 	vs_tpm_select(mask, &selection);
-	VS_TPM_RUN(tpm, rc, Tss2_Sys_PolicyPCR(tpm->sys, session, NULL, &current, &selection, NULL));
+	VS_TPM_RUN(
+		tpm, rc, Tss2_Sys_PolicyPCR(tpm->sys, session, NULL, &current, &selection, NULL));
 	if (rc != TSS2_RC_SUCCESS)
 		return vs_tpm_fail(tpm, rc, "bind a session to the PCRs", err);
 	*ret = session;
@@ -226,24 +235,28 @@ fail_decrypt(struct vs_tpm *tpm, TSS2_RC rc, struct vs_err *err)
 	const TSS2_RC code = vs_tpm_code(rc);
 	if (code == TPM2_RC_PCR_CHANGED || (code & ~0xF00U) == (TPM2_RC_POLICY_FAIL & ~0xF00U))
 		VS_FAIL_N(err, REFUSED_BINDING, rc,
-			"a PCR changed since the attestation: the machine is not any more in the state it "
+			"a PCR changed since the attestation: the machine is not any more in the "
+			"state it "
 			"proved, so the TPM does not use the transport key; attest again");
 	const TSS2_RC base = code & 0xBF;
 	if (code == TPM2_RC_FAILURE || base == TPM2_RC_VALUE || base == TPM2_RC_SIZE)
 		VS_FAIL_N(err, DATA, rc,
-			"the answer does not decrypt with this machine's transport key (wrong key, hash or "
+			"the answer does not decrypt with this machine's transport key (wrong key, "
+			"hash or "
 			"damage)");
 	return vs_tpm_fail(tpm, rc, "decrypt with the transport key", err);
 }
 
 vs_rc
 vs_tpm_rsa_decrypt(struct vs_tpm *tpm, uint32_t key, uint32_t mask, enum vs_unwrap scheme,
-	struct vs_bytes ciphertext, struct vs_arena *arena, struct vs_secret *ret, struct vs_err *err)
+	struct vs_bytes ciphertext, struct vs_arena *arena, struct vs_secret *ret,
+	struct vs_err *err)
 {
 	TPMT_RSA_DECRYPT how;
 	VS_REQUIRE(err, fill_scheme(scheme, &how));
 	if (ciphertext.n != TRANSPORT_BYTES)
-		VS_FAIL(err, DATA, "a ciphertext of %zu bytes cannot be for this machine's transport key",
+		VS_FAIL(err, DATA,
+			"a ciphertext of %zu bytes cannot be for this machine's transport key",
 			ciphertext.n);
 	TPM2B_PUBLIC_KEY_RSA in = {.size = TRANSPORT_BYTES};
 	memcpy(in.buffer, ciphertext.p, TRANSPORT_BYTES);
@@ -251,7 +264,8 @@ vs_tpm_rsa_decrypt(struct vs_tpm *tpm, uint32_t key, uint32_t mask, enum vs_unwr
 	VS_TRY(start_policy(tpm, mask, &session, err));
 	const TSS2L_SYS_AUTH_COMMAND auth = {
 		.count = 1,
-		.auths = {{.sessionHandle = session, .sessionAttributes = TPMA_SESSION_CONTINUESESSION}},
+		.auths = {{.sessionHandle = session,
+			.sessionAttributes = TPMA_SESSION_CONTINUESESSION}},
 	};
 	const TPM2B_DATA label = {0};
 	TPM2B_PUBLIC_KEY_RSA message = {0};
@@ -264,7 +278,8 @@ vs_tpm_rsa_decrypt(struct vs_tpm *tpm, uint32_t key, uint32_t mask, enum vs_unwr
 	if (rc != TSS2_RC_SUCCESS)
 		out = fail_decrypt(tpm, rc, err);
 	else if (message.size == 0)
-		out = vs_err_put(err, VS_E_DATA, __func__, __LINE__, 0, "the answer decrypts to nothing");
+		out = vs_err_put(
+			err, VS_E_DATA, __func__, __LINE__, 0, "the answer decrypts to nothing");
 	else
 		out = vs_secret_from(arena, message.buffer, message.size, ret, err);
 	vs_wipe(&message, sizeof message);

@@ -30,15 +30,15 @@ enum { PORT_MAX = 65535, QUEUE_WAIT_MS = 10 };
 
 struct target {
 	enum kind kind;
-	char path[108];         /* device or unix socket; empty: TCP */
-	uint32_t host;          /* IPv4, host order: loopback */
+	char path[108]; /* device or unix socket; empty: TCP */
+	uint32_t host; /* IPv4, host order: loopback */
 	uint16_t port;
 };
 
 struct vs_tpm_link {
 	struct target target;
 	int fd;
-	bool broken;            /* an exchange was cut: nothing can be believed any more */
+	bool broken; /* an exchange was cut: nothing can be believed any more */
 	struct vs_clock clock;
 	int64_t deadline_boot_ns;
 };
@@ -82,7 +82,8 @@ parse_loopback(struct vs_bytes s, uint32_t *ret)
 		unsigned octet = 0;
 		while (n < s.n && s.p[n] != '.')
 			n++;
-		if ((part < 3) == (n == s.n) || !parse_number((struct vs_bytes){s.p, n}, 255, &octet))
+		if ((part < 3) == (n == s.n) ||
+			!parse_number((struct vs_bytes){s.p, n}, 255, &octet))
 			return false;
 		v = v << 8 | octet;
 		const size_t used = part < 3 ? n + 1 : n;
@@ -171,17 +172,20 @@ fail_device(const char *path, int e, struct vs_err *err)
 	case ENODEV:
 	case ENXIO:
 		VS_FAIL_N(err, TPM_ABSENT, e,
-			"%s does not exist: this machine shows no TPM; a virtual machine needs a vTPM "
+			"%s does not exist: this machine shows no TPM; a virtual machine needs a "
+			"vTPM "
 			"(Trusted Launch or confidential VM)",
 			path);
 	case EACCES:
 	case EPERM:
 		VS_FAIL_N(err, TPM_ABSENT, e,
-			"no right to open %s: run as a member of group tss, or use the machine's agent",
+			"no right to open %s: run as a member of group tss, or use the machine's "
+			"agent",
 			path);
 	case EBUSY:
 		VS_FAIL_N(err, TPM_ABSENT, e,
-			"%s is in use by another program: use /dev/tpmrm0, which many can share", path);
+			"%s is in use by another program: use /dev/tpmrm0, which many can share",
+			path);
 	default: VS_FAIL_N(err, TPM_ABSENT, e, "%s cannot be opened: %s", path, strerror(e));
 	}
 }
@@ -242,9 +246,11 @@ open_socket(const struct vs_tpm_link *link, uint16_t port, int *ret, struct vs_e
 {
 	const struct target *t = &link->target;
 	const bool local = t->path[0] != '\0';
-	const int fd = socket(local ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const int fd =
+		socket(local ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		VS_FAIL_N(err, TPM_ABSENT, errno, "no socket for the simulated TPM: %s", strerror(errno));
+		VS_FAIL_N(err, TPM_ABSENT, errno, "no socket for the simulated TPM: %s",
+			strerror(errno));
 	int rc = 0;
 	if (local) {
 		struct sockaddr_un sa = {.sun_family = AF_UNIX};
@@ -264,8 +270,9 @@ open_socket(const struct vs_tpm_link *link, uint16_t port, int *ret, struct vs_e
 		if (local)
 			VS_FAIL_N(err, TPM_ABSENT, e, "the simulated TPM at %s does not answer: %s",
 				t->path, strerror(e));
-		VS_FAIL_N(err, TPM_ABSENT, e, "the simulated TPM at local port %u does not answer: %s",
-			port, strerror(e));
+		VS_FAIL_N(err, TPM_ABSENT, e,
+			"the simulated TPM at local port %u does not answer: %s", port,
+			strerror(e));
 	}
 	*ret = fd;
 	return VS_OK;
@@ -310,8 +317,9 @@ read_some(struct vs_tpm_link *link, int fd, uint8_t *buf, size_t *n, size_t want
 		if (k < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		link->broken = true;
-		VS_FAIL_N(err, TPM, k < 0 ? errno : 0, "the TPM's answer is cut off after %zu bytes: %s",
-			*n, k < 0 ? strerror(errno) : "end of connection");
+		VS_FAIL_N(err, TPM, k < 0 ? errno : 0,
+			"the TPM's answer is cut off after %zu bytes: %s", *n,
+			k < 0 ? strerror(errno) : "end of connection");
 	}
 	return VS_OK;
 }
@@ -410,7 +418,7 @@ vs_tpm_link_send(struct vs_tpm_link *link, struct vs_bytes command, struct vs_er
 	if (link->target.kind == KIND_MSSIM) {
 		uint8_t head[9];
 		put_be32(head, SIM_SEND_COMMAND);
-		head[4] = 0;    /* locality */
+		head[4] = 0; /* locality */
 		put_be32(head + 5, (uint32_t)command.n);
 		VS_TRY(write_all(link, link->fd, head, sizeof head, err));
 	}

@@ -18,7 +18,8 @@ read_nv_public(struct vs_tpm *tpm, uint32_t index, TPMS_NV_PUBLIC *ret, struct v
 	if (rc != TSS2_RC_SUCCESS)
 		return vs_tpm_fail(tpm, rc, "show an NV index", err);
 	if (public.nvPublic.nvIndex != index)
-		VS_FAIL(err, TPM, "asked for NV 0x%08X the TPM shows 0x%08X", index, public.nvPublic.nvIndex);
+		VS_FAIL(err, TPM, "asked for NV 0x%08X the TPM shows 0x%08X", index,
+			public.nvPublic.nvIndex);
 	*ret = public.nvPublic;
 	return VS_OK;
 }
@@ -33,8 +34,8 @@ ask_chunk(struct vs_tpm *tpm, struct vs_err *err)
 	TPMS_CAPABILITY_DATA data = {0};
 	TSS2_RC rc;
 	VS_TPM_RUN(tpm, rc,
-		Tss2_Sys_GetCapability(tpm->sys, NULL, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_NV_BUFFER_MAX,
-			1, &more, &data, NULL));
+		Tss2_Sys_GetCapability(tpm->sys, NULL, TPM2_CAP_TPM_PROPERTIES,
+			TPM2_PT_NV_BUFFER_MAX, 1, &more, &data, NULL));
 	if (rc != TSS2_RC_SUCCESS)
 		return vs_tpm_fail(tpm, rc, "tell its limits", err);
 	const TPML_TAGGED_TPM_PROPERTY *list = &data.data.tpmProperties;
@@ -60,13 +61,15 @@ read_chunk(struct vs_tpm *tpm, uint32_t auth, uint32_t index, uint16_t offset, u
 			tpm->sys, auth, index, &vs_tpm_password, size, offset, &data, &answers));
 	if (vs_tpm_code(rc) == TPM2_RC_NV_UNINITIALIZED)
 		VS_FAIL_N(err, EVIDENCE, rc,
-			"NV 0x%08X is defined but not yet written: the platform provisions it after the "
+			"NV 0x%08X is defined but not yet written: the platform provisions it "
+			"after the "
 			"first start, try again in a minute",
 			index);
 	if (rc != TSS2_RC_SUCCESS)
 		return vs_tpm_fail(tpm, rc, "read an NV index", err);
 	if (data.size != size)
-		VS_FAIL(err, TPM, "asked for %u bytes of NV 0x%08X the TPM gave %u", size, index, data.size);
+		VS_FAIL(err, TPM, "asked for %u bytes of NV 0x%08X the TPM gave %u", size, index,
+			data.size);
 	return vs_buf_add(out, data.buffer, data.size, err);
 }
 
@@ -81,7 +84,8 @@ vs_tpm_nv_read(struct vs_tpm *tpm, uint32_t index, struct vs_buf *ret, struct vs
 	VS_TRY(read_nv_public(tpm, index, &public, err));
 	if ((public.attributes & TPMA_NV_WRITTEN) == 0)
 		VS_FAIL_N(err, EVIDENCE, TPM2_RC_NV_UNINITIALIZED,
-			"NV 0x%08X is defined but not yet written: the platform provisions it after the "
+			"NV 0x%08X is defined but not yet written: the platform provisions it "
+			"after the "
 			"first start, try again in a minute",
 			index);
 	if (public.dataSize == 0 || public.dataSize > VS_TPM_NV_MAX)
@@ -144,7 +148,8 @@ prepare_user_data(struct vs_tpm *tpm, uint32_t *ret_auth, struct vs_err *err)
 		Tss2_Sys_NV_UndefineSpace(
 			tpm->sys, TPM2_RH_OWNER, VS_TPM_NV_USER_DATA, &vs_tpm_password, &answers));
 	if (rc != TSS2_RC_SUCCESS)
-		return vs_tpm_fail(tpm, rc, "remove the index for user data, which is too small", err);
+		return vs_tpm_fail(
+			tpm, rc, "remove the index for user data, which is too small", err);
 	return define_user_data(tpm, err);
 }
 
