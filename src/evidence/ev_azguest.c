@@ -22,6 +22,7 @@ enum {
 	/* The paravisor makes a new report when its last one is older than two seconds. */
 	WAIT_LONGEST_MS = 3000,
 	REPORT_TRIES_MAX = 64,
+	READ_MS = 100, /* left for one more reading, else waiting is of no use */
 	SHORT_JOB_S = 30,
 };
 #define NS_PER_S 1000000000LL
@@ -92,8 +93,8 @@ await_report(struct vs_tpm *tpm, const uint8_t user_data[VS_USER_DATA_BYTES],
 		VS_TRY(read_report(tpm, user_data, ev, &fresh, err));
 		if (fresh)
 			return VS_OK;
-		const int left_ms = vs_tpm_left_ms(tpm);
-		if (left_ms == 0)
+		const int left_ms = vs_tpm_left_ms(tpm) - READ_MS;
+		if (left_ms <= 0)
 			break;
 		(void)poll(NULL, 0, wait_ms < left_ms ? wait_ms : left_ms);
 		wait_ms = wait_ms * 2 > WAIT_LONGEST_MS ? WAIT_LONGEST_MS : wait_ms * 2;

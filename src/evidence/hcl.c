@@ -131,8 +131,8 @@ vs_hcl_check_binding(const struct vs_hcl *hcl, struct vs_err *err)
 static vs_rc
 read_ak(const struct vs_json *key, struct vs_runtime *rt, struct vs_err *err)
 {
-	VS_CLEANUP(vs_buf_done) struct vs_buf n = {.max = VS_RSA_N_MAX};
-	VS_CLEANUP(vs_buf_done) struct vs_buf e = {.max = 4};
+	VS_CLEANUP(vs_buf_done) struct vs_buf n = {.max = VS_RSA_N_MAX + 8};
+	VS_CLEANUP(vs_buf_done) struct vs_buf e = {.max = 16};
 	struct vs_bytes text_n, text_e;
 	if (rt->ak_n_bytes != 0)
 		VS_FAIL(err, FORMAT, "the runtime data names two attestation keys");
@@ -142,8 +142,8 @@ read_ak(const struct vs_json *key, struct vs_runtime *rt, struct vs_err *err)
 		VS_FAIL(err, FORMAT, "the runtime data's HCLAkPub is not an RSA key");
 	VS_TRY(vs_b64url_decode(text_n, &n, err));
 	VS_TRY(vs_b64url_decode(text_e, &e, err));
-	if (n.n < 256 || e.n == 0 || (n.p[0] & 0x80) == 0)
-		VS_FAIL(err, FORMAT, "the runtime data's HCLAkPub is too short");
+	if (n.n < 256 || n.n > sizeof rt->ak_n || (n.p[0] & 0x80) == 0 || e.n == 0 || e.n > 4)
+		VS_FAIL(err, FORMAT, "the runtime data's HCLAkPub has an odd size");
 	memcpy(rt->ak_n, n.p, n.n);
 	rt->ak_n_bytes = n.n;
 	for (size_t i = 0; i < e.n; i++)

@@ -195,10 +195,18 @@ take_lock(struct vs_tpm *tpm, const char *path, struct vs_err *err)
 	return VS_OK;
 }
 
+/* Also again: after a failed exchange the library takes no further command otherwise. */
+static bool
+begin_library(struct vs_tpm *tpm)
+{
+	TSS2_ABI_VERSION abi = TSS2_ABI_VERSION_CURRENT;
+	TSS2_TCTI_CONTEXT *tcti = (TSS2_TCTI_CONTEXT *)&tpm->tcti;
+	return Tss2_Sys_Initialize(tpm->sys, tpm->sys_size, tcti, &abi) == TSS2_RC_SUCCESS;
+}
+
 static vs_rc
 start_library(struct vs_tpm *tpm, struct vs_err *err)
 {
-	TSS2_ABI_VERSION abi = TSS2_ABI_VERSION_CURRENT;
 	tpm->tcti = (struct vs_tpm_tcti){
 		.v1 = {.magic = TCTI_MAGIC,
 			.version = 1,
@@ -211,9 +219,7 @@ start_library(struct vs_tpm *tpm, struct vs_err *err)
 	tpm->sys = calloc(1, tpm->sys_size);
 	if (tpm->sys == NULL)
 		VS_FAIL(err, MEMORY, "no memory for a TPM conversation");
-	TSS2_TCTI_CONTEXT *tcti = (TSS2_TCTI_CONTEXT *)&tpm->tcti;
-	const TSS2_RC rc = Tss2_Sys_Initialize(tpm->sys, tpm->sys_size, tcti, &abi);
-	VS_REQUIRE(err, rc == TSS2_RC_SUCCESS);
+	VS_REQUIRE(err, begin_library(tpm));
 	return VS_OK;
 }
 
@@ -243,16 +249,54 @@ vs_tpm_open(const struct vs_tpm_env *env, int64_t deadline_boot_ns, struct vs_tp
 	return VS_OK;
 }
 
+/* What this range holds, when no resource manager hides the objects of others. */
+static void
+flush_range(struct vs_tpm *tpm, uint32_t first)
+{
+	TPMI_YES_NO more = 0;
+	TPMS_CAPABILITY_DATA data = {0};
+	if (Tss2_Sys_GetCapability(tpm->sys, NULL, TPM2_CAP_HANDLES, first, TPM2_MAX_CAP_HANDLES,
+		    &more, &data, NULL) != TSS2_RC_SUCCESS ||
+		data.capability != TPM2_CAP_HANDLES ||
+		data.data.handles.count > TPM2_MAX_CAP_HANDLES)
+		return;
+	for (UINT32 i = 0; i < data.data.handles.count; i++) {
+		const uint32_t handle = data.data.handles.handle[i];
+		if (handle >> TPM2_HR_SHIFT == first >> TPM2_HR_SHIFT)
+			(void)Tss2_Sys_FlushContext(tpm->sys, handle);
+	}
+}
+
+/*
+ * Leave nothing behind, also after the deadline or a cut exchange. A kernel device flushes by
+ * itself when it is closed; a bare simulator does not, and if a handle never arrived, all that is
+ * loaded there goes: the lock says that nobody else works with it now.
+ */
+static void
+flush_all(struct vs_tpm *tpm)
+{
+	if (tpm->n_loaded == 0 && !tpm->lost)
+		return;
+	const int64_t until = tpm->clock.ops->boot_ns(tpm->clock.self) + CLEANUP_NS;
+	if (vs_failed(vs_tpm_link_renew(tpm->link, until, NULL)))
+		return;
+	tpm->fault = NULL;
+	(void)begin_library(tpm);
+	while (tpm->n_loaded != 0)
+		vs_tpm_flush(tpm, tpm->loaded[tpm->n_loaded - 1]);
+	if (tpm->lost && vs_tpm_link_raw(tpm->link)) {
+		flush_range(tpm, TPM2_TRANSIENT_FIRST);
+		flush_range(tpm, TPM2_LOADED_SESSION_FIRST);
+		flush_range(tpm, TPM2_POLICY_SESSION_FIRST);
+	}
+}
+
 void
 vs_tpm_close(struct vs_tpm *tpm)
 {
 	if (tpm == NULL)
 		return;
-	if (tpm->n_loaded != 0)
-		vs_tpm_link_extend(
-			tpm->link, tpm->clock.ops->boot_ns(tpm->clock.self) + CLEANUP_NS);
-	while (tpm->n_loaded != 0)
-		vs_tpm_flush(tpm, tpm->loaded[tpm->n_loaded - 1]);
+	flush_all(tpm);
 	if (tpm->sys != NULL) {
 		Tss2_Sys_Finalize(tpm->sys);
 		vs_wipe(tpm->sys, tpm->sys_size);
@@ -272,8 +316,15 @@ vs_tpm_left_ms(const struct vs_tpm *tpm)
 }
 
 vs_rc
-vs_tpm_remember(struct vs_tpm *tpm, uint32_t handle, struct vs_err *err)
+vs_tpm_remember(
+	struct vs_tpm *tpm, TSS2_RC rc, uint32_t handle, const char *what, struct vs_err *err)
 {
+	if (rc != TSS2_RC_SUCCESS) {
+		/* A code of the TPM's means that nothing was loaded; ours mean that we do not know.
+		 */
+		tpm->lost |= (rc & TSS2_RC_LAYER_MASK) != TSS2_TPM_RC_LAYER;
+		return vs_tpm_fail(tpm, rc, what, err);
+	}
 	if (tpm->n_loaded == VS_TPM_LOADED_MAX) {
 		(void)Tss2_Sys_FlushContext(tpm->sys, handle);
 		VS_FAIL(err, LIMIT, "too many TPM objects loaded at once");

@@ -30,6 +30,7 @@ struct vs_tpm {
 	struct vs_err io_err; /* why the transport failed, when it did */
 	unsigned n_loaded;
 	uint32_t loaded[VS_TPM_LOADED_MAX]; /* flushed at close */
+	bool lost; /* something was loaded and its handle did not arrive */
 	uint16_t nv_chunk; /* 0: not asked yet */
 };
 
@@ -41,7 +42,9 @@ vs_rc vs_tpm_fail(struct vs_tpm *tpm, TSS2_RC rc, const char *what, struct vs_er
 TSS2_RC vs_tpm_code(TSS2_RC rc);
 /* Did the TPM ask to try again, and is there time? Waits a little if so. */
 bool vs_tpm_again(struct vs_tpm *tpm, TSS2_RC rc, unsigned *tries);
-VS_RC vs_tpm_remember(struct vs_tpm *tpm, uint32_t handle, struct vs_err *err);
+/* After a command that loads something: keep the handle for flushing at close, or note the loss. */
+VS_RC vs_tpm_remember(
+	struct vs_tpm *tpm, TSS2_RC rc, uint32_t handle, const char *what, struct vs_err *err);
 void vs_tpm_select(uint32_t mask, TPML_PCR_SELECTION *ret);
 
 /* Run a library call, again where the TPM says so; rc gets the last answer. */

@@ -138,9 +138,7 @@ vs_tpm_make_transport(struct vs_tpm *tpm, const uint8_t policy_digest[32],
 		Tss2_Sys_CreatePrimary(tpm->sys, TPM2_RH_NULL, &vs_tpm_password, &sensitive,
 			&template, &outside, &no_pcrs, &handle, &public, &creation, &hash, &ticket,
 			&name, &answers));
-	if (rc != TSS2_RC_SUCCESS)
-		return vs_tpm_fail(tpm, rc, "make the transport key", err);
-	VS_TRY(vs_tpm_remember(tpm, handle, err));
+	VS_TRY(vs_tpm_remember(tpm, rc, handle, "make the transport key", err));
 	VS_TRY(put_public(&public, ret_public_2b, err));
 	*ret_handle = handle;
 	return VS_OK;
@@ -178,9 +176,7 @@ vs_tpm_context_load(
 		VS_FAIL_N(err, REFUSED_BINDING, rc,
 			"the TPM was reset since the attestation: its transport key is gone, "
 			"attest again");
-	if (rc != TSS2_RC_SUCCESS)
-		return vs_tpm_fail(tpm, rc, "load the transport key again", err);
-	VS_TRY(vs_tpm_remember(tpm, handle, err));
+	VS_TRY(vs_tpm_remember(tpm, rc, handle, "load the transport key again", err));
 	*ret_handle = handle;
 	return VS_OK;
 }
@@ -203,9 +199,7 @@ start_policy(struct vs_tpm *tpm, uint32_t mask, TPMI_SH_AUTH_SESSION *ret, struc
 		Tss2_Sys_StartAuthSession(tpm->sys, TPM2_RH_NULL, TPM2_RH_NULL, NULL, &caller,
 			&salt, TPM2_SE_POLICY, &symmetric, TPM2_ALG_SHA256, &session, &nonce,
 			NULL));
-	if (rc != TSS2_RC_SUCCESS)
-		return vs_tpm_fail(tpm, rc, "start a policy session", err);
-	VS_TRY(vs_tpm_remember(tpm, session, err));
+	VS_TRY(vs_tpm_remember(tpm, rc, session, "start a policy session", err));
 	vs_tpm_select(mask, &selection);
 	VS_TPM_RUN(
 		tpm, rc, Tss2_Sys_PolicyPCR(tpm->sys, session, NULL, &current, &selection, NULL));

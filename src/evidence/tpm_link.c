@@ -359,6 +359,16 @@ power_on(struct vs_tpm_link *link, struct vs_err *err)
 	return rc;
 }
 
+static vs_rc
+start_link(struct vs_tpm_link *link, struct vs_err *err)
+{
+	if (link->target.kind == KIND_DEVICE)
+		return open_device(&link->target, &link->fd, err);
+	if (link->target.kind == KIND_MSSIM)
+		VS_TRY(power_on(link, err));
+	return open_socket(link, link->target.port, &link->fd, err);
+}
+
 vs_rc
 vs_tpm_link_open(const char *tcti, const struct vs_clock *clock, int64_t deadline_boot_ns,
 	struct vs_tpm_link **ret, struct vs_err *err)
@@ -370,13 +380,7 @@ vs_tpm_link_open(const char *tcti, const struct vs_clock *clock, int64_t deadlin
 	link->clock = *clock;
 	link->deadline_boot_ns = deadline_boot_ns;
 	VS_TRY(parse_target(tcti, &link->target, err));
-	if (link->target.kind == KIND_DEVICE) {
-		VS_TRY(open_device(&link->target, &link->fd, err));
-	} else {
-		if (link->target.kind == KIND_MSSIM)
-			VS_TRY(power_on(link, err));
-		VS_TRY(open_socket(link, link->target.port, &link->fd, err));
-	}
+	VS_TRY(start_link(link, err));
 	*ret = VS_TAKE(link);
 	return VS_OK;
 }
@@ -403,11 +407,23 @@ vs_tpm_link_closep(struct vs_tpm_link **link)
 	vs_tpm_link_close(*link);
 }
 
-void
-vs_tpm_link_extend(struct vs_tpm_link *link, int64_t deadline_boot_ns)
+vs_rc
+vs_tpm_link_renew(struct vs_tpm_link *link, int64_t deadline_boot_ns, struct vs_err *err)
 {
-	if (deadline_boot_ns > link->deadline_boot_ns)
-		link->deadline_boot_ns = deadline_boot_ns;
+	link->deadline_boot_ns = deadline_boot_ns;
+	if (!link->broken)
+		return VS_OK;
+	close(link->fd);
+	link->fd = -1;
+	VS_TRY(start_link(link, err));
+	link->broken = false;
+	return VS_OK;
+}
+
+bool
+vs_tpm_link_raw(const struct vs_tpm_link *link)
+{
+	return link->target.kind != KIND_DEVICE;
 }
 
 vs_rc

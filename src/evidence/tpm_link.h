@@ -30,8 +30,10 @@ VS_RC vs_tpm_link_send(struct vs_tpm_link *link, struct vs_bytes command, struct
 VS_RC
 vs_tpm_link_receive(struct vs_tpm_link *link, uint8_t *buf, size_t *ret_n, struct vs_err *err);
 
-/* From now on this deadline (at least as late as the old one) holds: for cleaning up. */
-void vs_tpm_link_extend(struct vs_tpm_link *link, int64_t deadline_boot_ns);
+/* For cleaning up: a new deadline, and a new connection where an exchange was cut. */
+VS_RC vs_tpm_link_renew(struct vs_tpm_link *link, int64_t deadline_boot_ns, struct vs_err *err);
+/* Whoever opens it again finds loaded objects and sessions of before: no resource manager. */
+bool vs_tpm_link_raw(const struct vs_tpm_link *link);
 
 /*
  * Is this a well-formed answer to this command? Tag as in the command (errors: ten bytes, tag
