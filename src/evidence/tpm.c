@@ -251,18 +251,18 @@ vs_tpm_open(const struct vs_tpm_env *env, int64_t deadline_boot_ns, struct vs_tp
 
 /* What this range holds, when no resource manager hides the objects of others. */
 static void
-flush_range(struct vs_tpm *tpm, uint32_t first)
+flush_range(struct vs_tpm *tpm, uint32_t type)
 {
 	TPMI_YES_NO more = 0;
 	TPMS_CAPABILITY_DATA data = {0};
-	if (Tss2_Sys_GetCapability(tpm->sys, NULL, TPM2_CAP_HANDLES, first, TPM2_MAX_CAP_HANDLES,
+	if (Tss2_Sys_GetCapability(tpm->sys, NULL, TPM2_CAP_HANDLES, type << 24, TPM2_MAX_CAP_HANDLES,
 		    &more, &data, NULL) != TSS2_RC_SUCCESS ||
 		data.capability != TPM2_CAP_HANDLES ||
 		data.data.handles.count > TPM2_MAX_CAP_HANDLES)
 		return;
 	for (UINT32 i = 0; i < data.data.handles.count; i++) {
 		const uint32_t handle = data.data.handles.handle[i];
-		if (handle >> TPM2_HR_SHIFT == first >> TPM2_HR_SHIFT)
+		if (handle >> 24 == type)
 			(void)Tss2_Sys_FlushContext(tpm->sys, handle);
 	}
 }
@@ -285,9 +285,9 @@ flush_all(struct vs_tpm *tpm)
 	while (tpm->n_loaded != 0)
 		vs_tpm_flush(tpm, tpm->loaded[tpm->n_loaded - 1]);
 	if (tpm->lost && vs_tpm_link_raw(tpm->link)) {
-		flush_range(tpm, TPM2_TRANSIENT_FIRST);
-		flush_range(tpm, TPM2_LOADED_SESSION_FIRST);
-		flush_range(tpm, TPM2_POLICY_SESSION_FIRST);
+		flush_range(tpm, TPM2_HT_TRANSIENT);
+		flush_range(tpm, TPM2_HT_LOADED_SESSION);
+		flush_range(tpm, TPM2_HT_SAVED_SESSION);
 	}
 }
 

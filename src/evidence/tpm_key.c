@@ -25,7 +25,7 @@ vs_rc
 vs_tpm_read_public(struct vs_tpm *tpm, uint32_t handle, struct vs_buf *ret_2b, struct vs_err *err)
 {
 	bool exists = true;
-	if ((handle & TPM2_HR_RANGE_MASK) == TPM2_HR_PERSISTENT)
+	if (handle >> 24 == TPM2_HT_PERSISTENT)
 		VS_TRY(vs_tpm_exists(tpm, handle, &exists, err));
 	if (!exists)
 		VS_FAIL(err, NOT_FOUND, "there is no persistent key 0x%08X in this TPM", handle);

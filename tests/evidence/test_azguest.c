@@ -425,10 +425,13 @@ lie(void *self, uint32_t code, uint8_t *buf, size_t *n, size_t cap)
 		break;
 	case GROW_SIZE: buf[5]++; break;
 	case BAD_TAG: buf[1] ^= 3; break;
-	case HUGE_2B:
-		if (*n > 16)
-			buf[14] = buf[15] = 0xFF;
+	case HUGE_2B: {
+		/* The first sized field: behind the header, the handle, the parameters' size. */
+		const size_t first = 10u + (code == 0x131 ? 4 : 0) + (buf[1] == 2 ? 4 : 0);
+		if (*n > first + 2)
+			buf[first] = buf[first + 1] = 0xFF;
 		break;
+	}
 	case ODD_ERROR: buf[9] = 1; break;
 	default: break;
 	}
@@ -469,8 +472,10 @@ refuses_answers_of_wrong_length_from_every_command(void **state)
 		}
 		static const int modes[] = {EXTEND, GROW_SIZE, BAD_TAG, ODD_ERROR, HUGE_2B};
 		for (size_t k = 0; k < sizeof modes / sizeof *modes; k++) {
-			/* Write has no parameters: there is no length field to blow up. */
-			if (modes[k] == HUGE_2B && (commands[c] == 0x137 || commands[c] == 0x162))
+			/* These begin with no sized field. */
+			if (modes[k] == HUGE_2B &&
+				(commands[c] == 0x137 || commands[c] == 0x162 ||
+					commands[c] == 0x17A || commands[c] == 0x17E))
 				continue;
 			struct liar l = {.code = commands[c], .mode = modes[k], .at = 1};
 			struct vs_evidence ev = {0};
