@@ -255,14 +255,16 @@ flush_range(struct vs_tpm *tpm, uint32_t type)
 {
 	TPMI_YES_NO more = 0;
 	TPMS_CAPABILITY_DATA data = {0};
-	if (Tss2_Sys_GetCapability(tpm->sys, NULL, TPM2_CAP_HANDLES, type << 24, TPM2_MAX_CAP_HANDLES,
-		    &more, &data, NULL) != TSS2_RC_SUCCESS ||
+	if (Tss2_Sys_GetCapability(tpm->sys, NULL, TPM2_CAP_HANDLES, type << 24,
+		    TPM2_MAX_CAP_HANDLES, &more, &data, NULL) != TSS2_RC_SUCCESS ||
 		data.capability != TPM2_CAP_HANDLES ||
 		data.data.handles.count > TPM2_MAX_CAP_HANDLES)
 		return;
 	for (UINT32 i = 0; i < data.data.handles.count; i++) {
 		const uint32_t handle = data.data.handles.handle[i];
-		if (handle >> 24 == type)
+		/* Loaded sessions of both kinds are listed under one type. */
+		if (handle >> 24 == type ||
+			(type == TPM2_HT_LOADED_SESSION && handle >> 24 == TPM2_HT_POLICY_SESSION))
 			(void)Tss2_Sys_FlushContext(tpm->sys, handle);
 	}
 }
@@ -287,7 +289,6 @@ flush_all(struct vs_tpm *tpm)
 	if (tpm->lost && vs_tpm_link_raw(tpm->link)) {
 		flush_range(tpm, TPM2_HT_TRANSIENT);
 		flush_range(tpm, TPM2_HT_LOADED_SESSION);
-		flush_range(tpm, TPM2_HT_SAVED_SESSION);
 	}
 }
 

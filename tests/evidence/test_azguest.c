@@ -510,6 +510,44 @@ survives_an_answer_with_any_single_byte_changed(void **state)
 }
 
 static void
+refuses_hostile_answers_while_unwrapping(void **state)
+{
+	(void)state;
+	static const uint32_t used[] = {0x161, 0x176, 0x17F, 0x159};
+	struct liar l = {.code = 1};
+	const struct vs_tpm_fault fault = {.response = lie, .self = &l};
+	struct vs_azguest_env env;
+	struct vs_evidence_src src;
+	struct vs_evidence ev = {0};
+	struct vs_secret out = {0};
+	struct vs_err err = {0};
+	uint8_t nonce[VS_NONCE_BYTES], wrapped[256];
+	fill_env(&env);
+	env.fault = &fault;
+	make_nonce(nonce);
+	assert_ok(vs_azguest_open(&env, &src, &err), &err);
+	assert_ok(src.ops->collect(src.self, nonce, in_ms(20000), &ev, &err), &err);
+	encrypt(&ev, RSA_PKCS1_OAEP_PADDING, EVP_sha256(), "secret", wrapped);
+	const struct vs_bytes c = {wrapped, 256};
+	for (size_t i = 0; i < sizeof used / sizeof *used; i++) {
+		static const int modes[] = {TRUNCATE, EXTEND, GROW_SIZE, BAD_TAG, ODD_ERROR};
+		for (size_t k = 0; k < sizeof modes / sizeof *modes; k++) {
+			l = (struct liar){.code = used[i], .mode = modes[k], .at = 12};
+			assert_code(src.ops->unwrap(
+					    src.self, VS_UNWRAP_OAEP_SHA256, c, arena, &out, &err),
+				TPM);
+			assert_int_equal(l.hits, 1);
+			assert_null(out.p);
+		}
+	}
+	l = (struct liar){.code = 1};
+	assert_ok(src.ops->unwrap(src.self, VS_UNWRAP_OAEP_SHA256, c, arena, &out, &err), &err);
+	vs_secret_done(&out);
+	vs_evidence_done(&ev);
+	src.ops->close(src.self);
+}
+
+static void
 nothing_was_printed(void **state)
 {
 	(void)state;
@@ -567,6 +605,7 @@ main(void)
 		cmocka_unit_test(waits_for_the_lock_no_longer_than_the_deadline),
 		cmocka_unit_test(nothing_stays_loaded_in_the_tpm),
 		cmocka_unit_test(refuses_answers_of_wrong_length_from_every_command),
+		cmocka_unit_test(refuses_hostile_answers_while_unwrapping),
 		cmocka_unit_test(survives_an_answer_with_any_single_byte_changed),
 		cmocka_unit_test(nothing_stays_loaded_in_the_tpm),
 		cmocka_unit_test(counts_are_those_of_the_quote_and_change_with_a_reset),
