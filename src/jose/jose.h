@@ -19,6 +19,7 @@ enum {
 	VS_JWS_RELEASE_MAX = 262144, /* a release answer, with its chain in the header */
 	VS_JWKS_TEXT_MAX = 1 << 20,
 	VS_JWKS_KEYS_MAX = 256,
+	VS_JWKS_SAME_KID_MAX = 8,
 	VS_RSA_BYTES_MIN = 256,
 	VS_RSA_BYTES_MAX = 1024,
 };
@@ -79,10 +80,17 @@ void vs_jwks_unrefp(struct vs_jwks **set);
 size_t vs_jwks_count(const struct vs_jwks *set);
 /* An entry with this kid stands in the set, usable or not. */
 bool vs_jwks_has_kid(const struct vs_jwks *set, struct vs_bytes kid);
-/* A7, A8: at least one usable key with this kid at this time; err says why each other was skipped.
- * Error: REFUSED_SIGNATURE. */
-VS_RC
-vs_jwks_usable(const struct vs_jwks *set, struct vs_bytes kid, int64_t at_unix, struct vs_err *err);
+/*
+ * A7, A8: the keys with this kid that may be used at this time, in order (a set may list one key
+ * several times); borrowed from set, at least one. err says why the last other one was skipped.
+ * Error: REFUSED_SIGNATURE.
+ */
+VS_RC vs_jwks_select(const struct vs_jwks *set, struct vs_bytes kid, int64_t at_unix,
+	struct evp_pkey_st *ret[VS_JWKS_SAME_KID_MAX], size_t *ret_n, struct vs_err *err);
+
+/* ---- hashes ------------------------------------------------------------------------------- */
+
+VS_RC vs_sha256(struct vs_bytes in, uint8_t out[32], struct vs_err *err);
 
 /* ---- signatures --------------------------------------------------------------------------- */
 
@@ -90,10 +98,6 @@ vs_jwks_usable(const struct vs_jwks *set, struct vs_bytes kid, int64_t at_unix, 
  * CRYPTO, MEMORY. */
 VS_RC vs_rs256_verify(struct evp_pkey_st *key, struct vs_bytes signed_text,
 	struct vs_bytes signature, struct vs_err *err);
-/* A9 with the usable keys of a set that have this kid (a set may list one key several times). */
-VS_RC vs_jwks_verify(const struct vs_jwks *set, struct vs_bytes kid, int64_t at_unix,
-	struct vs_bytes signed_text, struct vs_bytes signature, struct vs_err *err);
-
 /*
  * A release answer (facts: key-release 1.7): compact JWS, RS256, its chain in the header's x5c ends
  * in one of the anchors at this time, leaf for TLS servers and named like the vault's host.

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: BSD-2-Clause
+noinst_LTLIBRARIES += libvsattest.la
+libvsattest_la_SOURCES = \
+	%D%/validate.c %D%/validate.h %D%/validate_run.h \
+	%D%/check_form.c %D%/check_claims.c %D%/trust.h
+
+token_test_libs = libvsattest.la libvsconf.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) -lcmocka
+
+check_PROGRAMS += tests/unit/test_token_real
+tests_unit_test_token_real_SOURCES = tests/unit/test_token_real.c tests/unit/tokenkit.c tests/unit/tokenkit.h
+tests_unit_test_token_real_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_token_real_LDADD = $(token_test_libs)
+TESTS += tests/unit/test_token_real
+EXTRA_DIST += \
+	tests/data/maa/README.md \
+	tests/data/maa/tokens/azurevm-linux-snp-sharedwus-2022-09-07.jwt \
+	tests/data/maa/tokens/azurevm-windows-snp-sharedweu-2023-03-30.jwt \
+	tests/data/maa/tokens/azurevm-windows-trustedlaunch-sharedeus2-2022-04-14.jwt \
+	tests/data/maa/tokens/sevsnpvm-sharedweu.test-2025-04.jwt \
+	tests/data/maa/tokens/sgx-draftpolicy-algnone-2022-11.jwt \
+	tests/data/maa/tokens/sgx-runtimejson-sharedwus-2022-11.jwt \
+	tests/data/maa/tokens/sgx-sharedeus-2023-09-26.jwt \
+	tests/data/maa/tokens/sgx-sharedwus-2022-11.jwt \
+	tests/data/maa/tokens/tpm-x5c-chain-2025.jwt \
+	tests/data/maa/jwks/2020-get.certs.response.body.json \
+	tests/data/maa/jwks/sharedeus-2023-09.json \
+	tests/data/maa/jwks/sharedwus-2022-11.json

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where the folder gets its OpenSSL library context from; private to src/jose. */
+#ifndef VS_JOSE_LIB_H
+#define VS_JOSE_LIB_H
+
+#include <openssl/types.h>
+
+#include "vouchsafe/err.h"
+
+/* The process's private context, default provider only. Error: CRYPTO. */
+VS_RC vs_jose_lib(OSSL_LIB_CTX **ret, struct vs_err *err);
+
+#endif
