@@ -47,6 +47,16 @@ spawn_sh(const char *command)
 	return pid;
 }
 
+bool
+swtpm_available(void)
+{
+	int status = -1;
+	const pid_t pid =
+		spawn_sh("command -v swtpm swtpm_ioctl tpm2_createprimary openssl >/dev/null");
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 void
 swtpm_sh(struct swtpm *t, const char *command)
 {
