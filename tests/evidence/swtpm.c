@@ -302,7 +302,7 @@ swtpm_start(struct swtpm *t, bool confidential)
 {
 	char line[512];
 	*t = (struct swtpm){.listen_fd = -1};
-	strcpy(t->dir, "/tmp/vs-swtpm.XXXXXX");
+	snprintf(t->dir, sizeof t->dir, "/tmp/vs-swtpm.XXXXXX");
 	assert_non_null(mkdtemp(t->dir));
 	snprintf(t->direct, sizeof t->direct, "swtpm:path=%s/tpm", t->dir);
 	snprintf(t->front, sizeof t->front, "swtpm:path=%s/front", t->dir);
