@@ -15,7 +15,9 @@ struct vs_maa_os {
 	char distro[64]; /* NAME of os-release */
 	uint32_t major, minor; /* VERSION_ID */
 };
-/* From /etc/os-release; what is missing gets "Linux" and 0. */
+/* From the text of an os-release file; what is missing gets "Linux" and 0. */
+void vs_maa_os_parse(struct vs_bytes text, struct vs_maa_os *ret);
+/* The same from /etc/os-release. */
 void vs_maa_os_read(struct vs_maa_os *ret);
 
 /* Body of POST /attest/AzureGuest. Error: EVIDENCE (a blob is missing), LIMIT, MEMORY. */
@@ -35,12 +37,14 @@ VS_RC vs_maa_attest(const struct vs_net *net, const char *origin, struct vs_byte
  * Decrypt the envelope with the transport key inside the TPM. ret_token: compact JWS.
  * Errors: REFUSED_BINDING (PCRs changed), ANSWER (one sentence for everything else), TPM, MEMORY.
  */
-VS_RC vs_maa_open(struct vs_bytes envelope, const struct vs_evidence_src *ev,
+struct vs_ossl;
+VS_RC vs_maa_open(struct vs_ossl *ossl, struct vs_bytes envelope, const struct vs_evidence_src *ev,
 	struct vs_arena *arena, struct vs_buf *ret_token, struct vs_err *err);
 
 /* AMD's certificates for this machine from the metadata service: VCEK, then its chain, PEM. */
-VS_RC vs_maa_amd_chain(const struct vs_net *net, const char *imds, int64_t deadline_boot_ns,
-	struct vs_buf *ret_pem, struct vs_err *err);
+VS_RC
+vs_maa_amd_chain(const struct vs_net *net, const char *imds, const struct vs_http_retry *retry,
+	int64_t deadline_boot_ns, struct vs_buf *ret_pem, struct vs_err *err);
 /* The TD quote for a TDREPORT. */
 VS_RC vs_maa_td_quote(const struct vs_net *net, const char *imds, struct vs_bytes td_report,
 	int64_t deadline_boot_ns, struct vs_buf *ret_quote, struct vs_err *err);

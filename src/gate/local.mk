@@ -13,3 +13,8 @@ tests_unit_test_gate_SOURCES = tests/unit/test_gate.c
 tests_unit_test_gate_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_gate_LDADD = libvsgate.la libvsproto.la libvsbase.la -lcmocka
 TESTS += tests/unit/test_gate
+
+noinst_LTLIBRARIES += libvsattempt.la
+libvsattempt_la_SOURCES = \
+	%D%/attempt.c %D%/attempt.h %D%/attempt_impl.h \
+	%D%/attest_run.c

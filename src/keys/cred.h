@@ -14,6 +14,7 @@ struct vs_cred_env {
 	const struct vs_conf_token *token;
 	struct vs_arena *arena;
 	struct vs_net net;
+	const char *arc_key_dir; /* NULL: where Azure Arc puts its keys */
 };
 
 /*

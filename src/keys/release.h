@@ -7,18 +7,21 @@
 #define VS_KEYS_RELEASE_H
 
 #include "base/secret.h"
-#include "conf/conf.h"
 #include "proto/catalog.h"
 #include "vouchsafe/ports.h"
 #include "vouchsafe/provider.h"
 
+struct vs_certs;
+struct vs_ossl;
+
 struct vs_release_want {
 	const struct vs_cat_entry *entry; /* the key as asked for and as shown */
 	const char *vault; /* https origin */
-	enum vs_wrap_alg wrap; /* announced in the request */
-	struct vs_bytes roots_pem; /* anchors for the signer's chain */
+	const char *enc; /* as announced in the request: vs_akv_enc_name() */
+	const struct vs_certs *anchors; /* for the signer's chain */
 	int64_t now_unix;
-	size_t wrap_modulus_bytes; /* of the transport key: length of the RSA block */
+	size_t wrap_bytes; /* modulus of the transport key: length of the RSA block */
+	struct vs_ossl *ossl;
 	struct vs_log log; /* gets the reason that the error does not tell */
 };
 

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Inside of attempts. Not for other folders. */
+#ifndef VS_GATE_ATTEMPT_IMPL_H
+#define VS_GATE_ATTEMPT_IMPL_H
+
+#include "attest/maa.h"
+#include "attest/trust.h"
+#include "conf/policy.h"
+#include "gate/attempt.h"
+#include "keys/akv.h"
+#include "net/http.h"
+
+struct vs_certs;
+struct vs_ossl;
+
+enum { VS_PROVIDERS_MAX = 9 };
+
+/* One attestation provider: the configured one, then the fallbacks. */
+struct vs_provider {
+	const char *origin;
+	struct vs_trust *trust;
+};
+
+struct vs_services {
+	struct vs_services_env env;
+	struct vs_net net;
+	struct vs_ossl *ossl;
+	struct vs_policy *policy; /* NULL: none, which denies */
+	struct vs_certs *release_anchors;
+	struct vs_cred cred;
+	struct vs_akv *akv;
+	size_t n_providers;
+	struct vs_provider providers[VS_PROVIDERS_MAX];
+	struct vs_maa_os os;
+	char tpm_lock[1024];
+};
+
+/* An accepted attestation, and what only attempts need of it. */
+struct vs_attested {
+	struct vs_attestation pub; /* first: pointers to it are pointers to this */
+	size_t wrap_bytes; /* modulus of the transport key */
+};
+
+/* A source of evidence on this machine. Errors: those of vs_azguest_open. */
+VS_RC
+vs_attempt_open_source(struct vs_services *s, struct vs_evidence_src *ret, struct vs_err *err);
+/* The same source behind a lock, for releases side by side; takes src over, also on failure. */
+VS_RC vs_attempt_lock_source(
+	struct vs_evidence_src *src, struct vs_evidence_src *ret, struct vs_err *err);
+
+#endif
