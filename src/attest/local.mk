@@ -3,15 +3,23 @@ noinst_LTLIBRARIES += libvsattest.la
 libvsattest_la_SOURCES = \
 	%D%/validate.c %D%/validate.h %D%/validate_run.h \
 	%D%/maa.c %D%/maa.h \
-	%D%/check_form.c %D%/check_claims.c %D%/trust.h
+	%D%/check_form.c %D%/check_claims.c \
+	%D%/trust.c %D%/trust.h
 
-token_test_libs = libvsattest.la libvsconf.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) -lcmocka
+token_test_libs = libvsattest.la libvsconf.la libvsnet.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CURL_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) -lcmocka
 
 check_PROGRAMS += tests/unit/test_token_real
 tests_unit_test_token_real_SOURCES = tests/unit/test_token_real.c tests/unit/tokenkit.c tests/unit/tokenkit.h
 tests_unit_test_token_real_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_token_real_LDADD = $(token_test_libs)
 TESTS += tests/unit/test_token_real
+
+check_PROGRAMS += tests/unit/test_trust
+tests_unit_test_trust_SOURCES = tests/unit/test_trust.c tests/unit/tokenkit.c tests/unit/tokenkit.h
+tests_unit_test_trust_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_trust_LDADD = $(token_test_libs)
+TESTS += tests/unit/test_trust
+
 EXTRA_DIST += \
 	tests/data/maa/README.md \
 	tests/data/maa/tokens/azurevm-linux-snp-sharedwus-2022-09-07.jwt \

@@ -10,17 +10,15 @@
 #include <stdint.h>
 
 #include "jose/jose.h"
-#include "vouchsafe/ports.h"
-#include "vouchsafe/provider.h"
+#include "net/http.h"
 
-enum { VS_TRUST_AGE_S = 24 * 3600, VS_TRUST_REFRESH_S = 300 };
+enum { VS_TRUST_AGE_S = 24 * 3600, VS_TRUST_REFRESH_S = 300, VS_TRUST_ASKED_MAX = 32 };
 
 struct vs_trust;
 
 struct vs_trust_env {
 	const char *issuer; /* https origin without trailing slash; copied */
-	struct vs_http http;
-	struct vs_clock clock;
+	struct vs_net net;
 };
 
 /* No network. Errors: CONFIG_VALUE, MEMORY. */

@@ -1,1 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
+noinst_HEADERS += include/vouchsafe/vouchsafe.h
+noinst_LTLIBRARIES += libvscore.la
+libvscore_la_SOURCES = \
+	%D%/core.c %D%/core.h \
+	%D%/record.c %D%/record.h \
+	%D%/loop.c %D%/loop.h \
+	%D%/work.c %D%/work.h

@@ -255,6 +255,7 @@ flush_range(struct vs_tpm *tpm, uint32_t type)
 {
 	TPMI_YES_NO more = 0;
 	TPMS_CAPABILITY_DATA data = {0};
+	(void)begin_library(tpm);
 	if (Tss2_Sys_GetCapability(tpm->sys, NULL, TPM2_CAP_HANDLES, type << 24,
 		    TPM2_MAX_CAP_HANDLES, &more, &data, NULL) != TSS2_RC_SUCCESS ||
 		data.capability != TPM2_CAP_HANDLES ||
@@ -283,7 +284,6 @@ flush_all(struct vs_tpm *tpm)
 	if (vs_failed(vs_tpm_link_renew(tpm->link, until, NULL)))
 		return;
 	tpm->fault = NULL;
-	(void)begin_library(tpm);
 	while (tpm->n_loaded != 0)
 		vs_tpm_flush(tpm, tpm->loaded[tpm->n_loaded - 1]);
 	if (tpm->lost && vs_tpm_link_raw(tpm->link)) {
@@ -341,6 +341,7 @@ vs_tpm_flush(struct vs_tpm *tpm, uint32_t handle)
 		if (tpm->loaded[i] != handle)
 			continue;
 		tpm->loaded[i] = tpm->loaded[--tpm->n_loaded];
+		(void)begin_library(tpm);
 		(void)Tss2_Sys_FlushContext(tpm->sys, handle);
 		return;
 	}

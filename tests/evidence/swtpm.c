@@ -47,6 +47,16 @@ spawn_sh(const char *command)
 	return pid;
 }
 
+bool
+swtpm_available(void)
+{
+	int status = -1;
+	const pid_t pid =
+		spawn_sh("command -v swtpm swtpm_ioctl tpm2_createprimary openssl >/dev/null");
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 void
 swtpm_sh(struct swtpm *t, const char *command)
 {
@@ -292,7 +302,7 @@ swtpm_start(struct swtpm *t, bool confidential)
 {
 	char line[512];
 	*t = (struct swtpm){.listen_fd = -1};
-	strcpy(t->dir, "/tmp/vs-swtpm.XXXXXX");
+	snprintf(t->dir, sizeof t->dir, "/tmp/vs-swtpm.XXXXXX");
 	assert_non_null(mkdtemp(t->dir));
 	snprintf(t->direct, sizeof t->direct, "swtpm:path=%s/tpm", t->dir);
 	snprintf(t->front, sizeof t->front, "swtpm:path=%s/front", t->dir);

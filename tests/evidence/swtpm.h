@@ -29,6 +29,8 @@ struct swtpm {
 	void (*before)(struct swtpm *t, uint32_t code);
 };
 
+/* swtpm and tpm2-tools are here; otherwise the test exits with 77, "skipped". */
+bool swtpm_available(void);
 /* confidential: with NV 0x01400001. Fails the test when swtpm does not work. */
 void swtpm_start(struct swtpm *t, bool confidential);
 void swtpm_stop(struct swtpm *t);
