@@ -187,8 +187,7 @@ read_anchors(struct vs_services *s, struct vs_err *err)
 static VS_RC
 add_provider(struct vs_services *s, const char *origin, struct vs_err *err)
 {
-	const struct vs_trust_env env = {
-		.issuer = origin, .http = s->env.http, .clock = s->env.clock};
+	const struct vs_trust_env env = {.issuer = origin, .net = s->net};
 
 	if (s->n_providers == VS_PROVIDERS_MAX)
 		VS_FAIL(err, CONFIG_VALUE, "[token %s]: more than %d fallback providers",
