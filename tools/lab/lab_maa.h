@@ -38,8 +38,8 @@ VS_RC lab_maa_token(struct lab_maa *maa, bool expired, bool software_key, struct
 	struct vs_err *err);
 
 /* "AzureGuest", "SevSnpVm", ... : replace the policy; text NULL restores the default. */
-VS_RC lab_maa_set_policy(struct lab_maa *maa, const char *type, const char *text,
-	struct vs_err *err);
+VS_RC
+lab_maa_set_policy(struct lab_maa *maa, const char *type, const char *text, struct vs_err *err);
 
 /* The key set's shape: false is the one until 2023 (x5c, kid, kty), true the one of 2026. */
 void lab_maa_set_jwk_full(struct lab_maa *maa, bool full);

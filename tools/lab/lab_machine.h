@@ -58,8 +58,8 @@ VS_RC lab_machine_thim(struct lab_machine *m, struct vs_buf *json, struct vs_err
  *
  * Errors: USAGE with a sentence for an unknown kind or argument; TPM.
  */
-VS_RC lab_machine_tamper(struct lab_machine *m, char *const *words, struct vs_buf *said,
-	struct vs_err *err);
+VS_RC lab_machine_tamper(
+	struct lab_machine *m, char *const *words, struct vs_buf *said, struct vs_err *err);
 /* The kinds, for help texts; NULL-terminated. */
 const char *const *lab_machine_tamper_kinds(void);
 

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "lab/lab_maa.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+
+#include "base/codec.h"
+#include "lab/lab_claims.h"
+#include "lab/lab_guest.h"
+#include "lab/lab_machine.h"
+#include "lab/lab_maa_priv.h"
+#include "lab/lab_roots.h"
+
+enum { TOKEN_LIFE_S = 28800 };
+
+static const char *const tee_names[LAB_TEE_COUNT_] = {
+	"AzureGuest", "SevSnpVm", "TdxVm", "SgxEnclave", "OpenEnclave", "Tpm"};
+
+enum lab_tee_type
+lab_tee_parse(const char *name)
+{
+	unsigned i = 0;
+	while (i < LAB_TEE_COUNT_ && strcasecmp(name, tee_names[i]) != 0)
+		i++;
+	return (enum lab_tee_type)i;
+}
+
+const char *
+lab_tee_name(enum lab_tee_type t)
+{
+	return tee_names[t];
+}
+
+bool
+lab_maa_fail(struct lab_maa_error *e, int status, const char *code, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	e->status = status;
+	snprintf(e->code, sizeof e->code, "%s", code);
+	vsnprintf(e->message, sizeof e->message, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+static int64_t
+maa_now(const struct lab_maa *maa)
+{
+	return (int64_t)time(NULL) + __atomic_load_n(&maa->lab->clock_offset_s, __ATOMIC_SEQ_CST);
+}
+
+vs_rc
+lab_maa_new(struct lab *lab, struct lab_maa **ret, struct vs_err *err)
+{
+	struct lab_maa *maa = calloc(1, sizeof *maa);
+	if (!maa)
+		VS_FAIL(err, MEMORY, "out of memory");
+	pthread_mutex_init(&maa->lock, NULL);
+	maa->lab = lab;
+	maa->jwk_full = true;
+	const vs_rc rc = lab_maa_keys_make(lab->url[LAB_MAA], &maa->keys, err);
+	if (vs_failed(rc)) {
+		lab_maa_free(maa);
+		return rc;
+	}
+	*ret = maa;
+	return VS_OK;
+}
+
+void
+lab_maa_free(struct lab_maa *maa)
+{
+	if (!maa)
+		return;
+	lab_maa_keys_done(&maa->keys);
+	for (size_t i = 0; i < LAB_TEE_COUNT_; i++) {
+		free(maa->policy[i].text);
+		free(maa->policy[i].jws);
+		json_decref(maa->policy[i].signer);
+	}
+	pthread_mutex_destroy(&maa->lock);
+	free(maa);
+}
+
+void
+lab_maa_set_jwk_full(struct lab_maa *maa, bool full)
+{
+	pthread_mutex_lock(&maa->lock);
+	maa->jwk_full = full;
+	pthread_mutex_unlock(&maa->lock);
+}
+
+static vs_rc
+make_anchors(const struct lab_maa *maa, struct lab_anchors *a, struct vs_err *err)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf db = {0}, dbx = {0};
+	const struct lab_roots *roots = lab_machine_roots(maa->lab->machine);
+	*a = (struct lab_anchors){
+		.vtpm_root = roots->vtpm_root.cert,
+		.vtpm_ca = roots->vtpm_ca.cert,
+		.ark = roots->ark.cert,
+		.now = maa_now(maa),
+	};
+	VS_TRY(lab_roots_signature_db(roots, &db, err));
+	VS_TRY(lab_roots_signature_dbx(roots, &dbx, err));
+	SHA256(db.p, db.n, a->db_sha256);
+	SHA256(dbx.p, dbx.n, a->dbx_sha256);
+	SHA384((const uint8_t *)"Vouchsafe LAB paravisor", 23, a->measurement);
+	SHA384((const uint8_t *)"Vouchsafe LAB id key", 20, a->id_key_digest);
+	return VS_OK;
+}
+
+static bool
+run_policy(struct lab_maa *maa, enum lab_tee_type t, const json_t *claims, const char *draft,
+	struct lab_policy_result *result, char hash[64], json_t **signer, struct lab_maa_error *e)
+{
+	struct vs_err err = {0};
+	struct lab_policy *policy = NULL;
+	VS_CLEANUP(vs_buf_done) struct vs_buf h = {0};
+	char *text = draft ? strdup(draft) : lab_maa_policy_text(maa, t, signer);
+	json_t *flat = lab_claims_for_policy(claims);
+	vs_rc rc = text ? lab_policy_parse(vs_bytes_str(text), &policy, &err)
+			: vs_err_put(&err, VS_E_MEMORY, __func__, __LINE__, 0, "out of memory");
+	if (!vs_failed(rc))
+		rc = lab_policy_run(policy, flat, result, &err);
+	if (!vs_failed(rc))
+		rc = lab_policy_hash(vs_bytes_str(text), &h, &err);
+	lab_policy_free(policy);
+	json_decref(flat);
+	free(text);
+	if (vs_failed(rc))
+		return lab_maa_fail(e, rc.code == VS_E_FORMAT ? 400 : 500,
+			rc.code == VS_E_FORMAT ? "PolicyParsingError" : "InternalError", "%s",
+			err.frames[0].text);
+	snprintf(hash, 64, "%s", vs_buf_cstr(&h));
+	return true;
+}
+
+static bool
+policy_verdict(const struct lab_policy_result *r, enum lab_tee_type t, struct lab_maa_error *e)
+{
+	const char *msg =
+		"No Permit claim was issued in the authorizationrules section, authorization "
+		"failed.";
+	if (r->decision == LAB_PERMIT)
+		return true;
+	if (r->decision == LAB_DENY && t == LAB_TEE_AZURE_GUEST)
+		return lab_maa_fail(e, 400, "PolicyValidationFailure", "%s", r->denied_by);
+	if (r->decision == LAB_DENY)
+		msg = "A Deny claim was issued, authorization failed.";
+	if (r->decision == LAB_DENY_LIMIT)
+		msg = "The policy makes more claims than the service holds.";
+	return lab_maa_fail(e, 400, "PolicyEvaluationError",
+		"Attestation operation failed with 65518: Exception(0) 83FFFFEE Policy Evaluation "
+		"Error "
+		"has occurred    Msg:[Policy Engine Exception: %s]",
+		msg);
+}
+
+bool
+lab_maa_issue(struct lab_maa *maa, enum lab_tee_type t, json_t *claims, const char *draft,
+	int64_t now, struct vs_buf *token, struct lab_maa_error *e)
+{
+	struct lab_policy_result result = {0};
+	json_t *signer = NULL;
+	char hash[64];
+	const char *issuer = maa->lab->url[LAB_MAA];
+	bool ok = run_policy(maa, t, claims, draft, &result, hash, &signer, e) &&
+		policy_verdict(&result, t, e);
+	if (ok) {
+		const struct lab_token_frame frame = {.issuer = issuer,
+			.now = now,
+			.life = TOKEN_LIFE_S,
+			.policy_hash = hash,
+			.issued = result.issued,
+			.policy_signer = signer};
+		const struct lab_maa_key *key = &maa->keys.key[LAB_KEY_GOOD];
+		ok = lab_claims_frame(claims, &frame) &&
+			!vs_failed(draft ? lab_maa_unsecured(key, issuer, claims, token, NULL)
+					 : lab_maa_sign(key, issuer, claims, token, NULL));
+		if (!ok)
+			ok = lab_maa_fail(e, 500, "InternalError", "the token cannot be signed");
+	}
+	lab_policy_result_done(&result);
+	json_decref(signer);
+	return ok;
+}
+
+/* Verified facts about the text inside AttestationInfo. */
+static bool
+verify_guest(
+	struct lab_maa *maa, struct vs_bytes info, struct lab_facts *facts, struct lab_maa_error *e)
+{
+	struct lab_anchors anchors;
+	struct lab_refusal why;
+	if (vs_failed(make_anchors(maa, &anchors, NULL)))
+		return lab_maa_fail(e, 500, "InternalError", "no memory");
+	if (lab_evidence_verify(info, &anchors, facts, &why))
+		return true;
+	snprintf(e->inner, sizeof e->inner, "%s", lab_check_name(why.check));
+	return lab_maa_fail(e, 400, "InvalidParameter", "Check %s failed: %s.",
+		lab_check_name(why.check), why.text);
+}
+
+/* Member names are matched without case. */
+static const json_t *
+get_nocase(const json_t *o, const char *name)
+{
+	const char *key = NULL;
+	json_t *v = NULL;
+	json_object_foreach ((json_t *)(uintptr_t)o, key, v)
+		if (strcasecmp(key, name) == 0)
+			return v;
+	return NULL;
+}
+
+static bool
+attest_azure_guest(
+	struct lab_maa *maa, const json_t *body, struct vs_buf *answer, struct lab_maa_error *e)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf info = {.max = LAB_BODY_MAX}, token = {0};
+	struct lab_facts facts;
+	const json_t *v = get_nocase(body, "AttestationInfo");
+	if (!json_is_string(v) ||
+		vs_failed(vs_b64_any_decode(
+			vs_bytes_of(json_string_value(v), json_string_length(v)), &info, NULL)))
+		return lab_maa_fail(
+			e, 400, "InvalidParameter", "AttestationInfo is missing or not base64url.");
+	if (!verify_guest(maa, vs_buf_view(&info), &facts, e))
+		return false;
+	json_t *claims = lab_claims_azurevm(&facts);
+	bool ok = claims &&
+		lab_maa_issue(maa, LAB_TEE_AZURE_GUEST, claims, NULL, maa_now(maa), &token, e);
+	if (ok && vs_failed(lab_maa_envelope(vs_buf_view(&token), facts.enc_n, answer, NULL)))
+		ok = lab_maa_fail(e, 500, "InternalError", "the token cannot be encrypted");
+	json_decref(claims);
+	lab_facts_done(&facts);
+	return ok;
+}
+
+static bool
+known_version(const char *v)
+{
+	static const char *const known[] = {"2018-09-01-preview", "2020-10-01", "2022-08-01",
+		"2022-09-01-preview", "2023-04-01-preview", "2025-06-01", "2026-03-11-preview"};
+	for (size_t i = 0; v && i < sizeof known / sizeof *known; i++) {
+		if (strcmp(v, known[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+attest(struct lab_maa *maa, const struct lab_req *req, const char *type, struct vs_buf *answer,
+	struct lab_maa_error *e)
+{
+	const char *version = lab_req_query(req, "api-version");
+	if (strcmp(req->method, "POST") != 0)
+		return lab_maa_fail(e, 405, "MethodNotAllowed", "Attestation needs POST.");
+	if (!known_version(version))
+		return lab_maa_fail(e, 400, "InvalidParameter",
+			version ? "The api-version is not supported."
+				: "The api-version query parameter is required.");
+	json_t *body =
+		json_loadb((const char *)req->body.p, req->body.n, JSON_REJECT_DUPLICATES, NULL);
+	bool ok = false;
+	if (!json_is_object(body))
+		lab_maa_fail(e, 400, "InvalidParameter", "The request body is not a JSON object.");
+	else if (lab_tee_parse(type) == LAB_TEE_AZURE_GUEST)
+		ok = attest_azure_guest(maa, body, answer, e);
+	else
+		lab_maa_fail(e, 404, "NotFound", "The lab does not attest %.20s.", type);
+	json_decref(body);
+	return ok;
+}
+
+static json_t *
+metadata(const char *url)
+{
+	static const char *const claims[] = {"cnf", "nonce", "x-ms-ver", "x-ms-attestation-type",
+		"x-ms-policy-hash", "x-ms-policy-signer", "x-ms-sgx-is-debuggable",
+		"x-ms-sgx-mrenclave", "x-ms-sgx-mrsigner", "x-ms-sgx-svn", "x-ms-sgx-ehd",
+		"x-ms-sgx-collateral", "is-debuggable", "sgx-mrsigner", "sgx-mrenclave",
+		"product-id", "svn", "tee"};
+	char revoke[128], certs[128];
+	snprintf(revoke, sizeof revoke, "%s/revoke", url);
+	snprintf(certs, sizeof certs, "%s/certs", url);
+	json_t *supported = json_array();
+	for (size_t i = 0; i < sizeof claims / sizeof *claims; i++)
+		json_array_append_new(supported, json_string(claims[i]));
+	return json_pack("{s:[s,s],s:[s],s:s,s:s,s:s,s:o}", "response_types_supported", "token",
+		"none", "id_token_signing_alg_values_supported", "RS256", "revocation_endpoint",
+		revoke, "issuer", url, "jwks_uri", certs, "claims_supported", supported);
+}
+
+static void
+service_headers(struct lab_resp *resp)
+{
+	uint8_t id[24];
+	char hex[49], text[64];
+	if (RAND_bytes(id, sizeof id) != 1)
+		memset(id, 0, sizeof id);
+	vs_hex_str(id, sizeof id, hex, sizeof hex);
+	snprintf(text, sizeof text, "00-%.32s-%s-00", hex, hex + 32);
+	lab_resp_header(resp, "Server", "Kestrel");
+	lab_resp_header(resp, "x-ms-request-id", text);
+	lab_resp_header(resp, "x-ms-maa-service-version", "1.11.00000.0-LAB");
+}
+
+void
+lab_maa_answer_error(struct lab_resp *resp, const struct lab_maa_error *e)
+{
+	lab_resp_error(resp, e->status ? e->status : 500, e->code[0] ? e->code : "InternalError",
+		e->message, e->inner[0] ? e->inner : NULL);
+	if (e->code[0])
+		lab_resp_header(resp, "x-ms-error-code", e->code);
+	resp->chunked = true;
+}
+
+void
+lab_maa_handle(struct lab *lab, const struct lab_req *req, struct lab_resp *resp)
+{
+	struct lab_maa *maa = lab->maa;
+	struct lab_maa_error e = {0};
+	VS_CLEANUP(vs_buf_done) struct vs_buf answer = {.max = LAB_BODY_MAX};
+	const char *path = req->path;
+	service_headers(resp);
+	if (lab_req_is(req, "GET", "/certs")) {
+		pthread_mutex_lock(&maa->lock);
+		const bool full = maa->jwk_full;
+		pthread_mutex_unlock(&maa->lock);
+		lab_resp_json(resp, 200, lab_maa_jwks(&maa->keys, full));
+	} else if (lab_req_is(req, "GET", "/.well-known/openid-configuration")) {
+		lab_resp_json(resp, 200, metadata(lab->url[LAB_MAA]));
+	} else if (strncasecmp(path, "/attest/", 8) == 0) {
+		if (attest(maa, req, path + 8, &answer, &e))
+			lab_resp_json(resp, 200, json_pack("{s:s}", "token", vs_buf_cstr(&answer)));
+		else
+			lab_maa_answer_error(resp, &e);
+	} else if (!lab_maa_policies(maa, req, resp)) {
+		lab_maa_fail(&e, 404, "NotFound", "There is nothing at this path.");
+		lab_maa_answer_error(resp, &e);
+	}
+}
+
+static vs_rc
+collect_facts(struct lab_maa *maa, struct lab_facts *facts, struct vs_err *err)
+{
+	struct lab_guest *guest = NULL;
+	struct lab_maa_error e = {0};
+	json_t *info = NULL;
+	VS_TRY(lab_guest_start(maa->lab->machine, &guest, err));
+	vs_rc rc = lab_guest_collect(guest, &(struct lab_guest_options){0}, &info, err);
+	lab_guest_stop(guest);
+	VS_TRY(rc);
+	char *text = json_dumps(info, JSON_COMPACT);
+	json_decref(info);
+	if (!text)
+		VS_FAIL(err, MEMORY, "out of memory");
+	const bool ok = verify_guest(maa, vs_bytes_str(text), facts, &e);
+	free(text);
+	if (!ok)
+		VS_FAIL(err, REFUSED_ATTESTATION, "the lab refuses its machine: %s: %s", e.code,
+			e.message);
+	return VS_OK;
+}
+
+static vs_rc
+use_software_key(struct lab_facts *facts, EVP_PKEY **ret, struct vs_err *err)
+{
+	struct lab_new_key job = {.bits = 2048};
+	BIGNUM *n = NULL;
+	VS_TRY(lab_new_keys(&job, 1, err));
+	const bool ok = EVP_PKEY_get_bn_param(job.key, "n", &n) == 1 &&
+		BN_bn2binpad(n, facts->enc_n, LAB_RSA_BYTES) == LAB_RSA_BYTES;
+	BN_free(n);
+	if (!ok) {
+		EVP_PKEY_free(job.key);
+		return lab_ossl_fail("cannot make a key", err);
+	}
+	*ret = job.key;
+	return VS_OK;
+}
+
+static vs_rc
+put_with_key(struct vs_bytes token, EVP_PKEY *key, struct vs_buf *out, struct vs_err *err)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *pem = NULL, *text = NULL;
+	long n = 0;
+	if (bio && PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1)
+		n = BIO_get_mem_data(bio, &pem);
+	json_t *o = n > 0 ? json_pack("{s:s%,s:s%}", "token", (const char *)token.p, token.n,
+				    "private_key_pem", pem, (size_t)n)
+			  : NULL;
+	BIO_free(bio);
+	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+	json_decref(o);
+	const vs_rc rc = text
+		? vs_buf_add_str(out, text, err)
+		: vs_err_put(err, VS_E_MEMORY, __func__, __LINE__, 0, "out of memory");
+	free(text);
+	return rc;
+}
+
+vs_rc
+lab_maa_token(struct lab_maa *maa, bool expired, bool software_key, struct vs_buf *out,
+	struct vs_err *err)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf token = {0};
+	VS_CLEANUP(lab_facts_done) struct lab_facts facts = {0};
+	struct lab_maa_error e = {0};
+	EVP_PKEY *key = NULL;
+	VS_TRY(collect_facts(maa, &facts, err));
+	if (software_key)
+		VS_TRY(use_software_key(&facts, &key, err));
+	const int64_t now = maa_now(maa) - (expired ? TOKEN_LIFE_S + 3600 : 0);
+	json_t *claims = lab_claims_azurevm(&facts);
+	const bool ok =
+		claims && lab_maa_issue(maa, LAB_TEE_AZURE_GUEST, claims, NULL, now, &token, &e);
+	json_decref(claims);
+	vs_rc rc = VS_OK;
+	if (!ok)
+		rc = vs_err_put(err, VS_E_REFUSED_ATTESTATION, __func__, __LINE__, 0,
+			"the lab refuses its machine: %s: %s", e.code, e.message);
+	else if (software_key)
+		rc = put_with_key(vs_buf_view(&token), key, out, err);
+	else
+		rc = vs_buf_add(out, token.p, token.n, err);
+	EVP_PKEY_free(key);
+	return rc;
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "lab/lab_maa_key.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/rsa.h>
+#include <openssl/sha.h>
+
+#include "base/codec.h"
+#include "lab/lab_machine_priv.h"
+#include "lab/lab_roots.h"
+
+/* base64(SHA-256(PEM SubjectPublicKeyInfo with its NUL)), as every key of the real service. */
+static vs_rc
+make_kid(EVP_PKEY *key, char out[48], struct vs_err *err)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf pem = {0}, kid = {0};
+	uint8_t digest[32];
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *text = NULL;
+	const long n =
+		bio && PEM_write_bio_PUBKEY(bio, key) == 1 ? BIO_get_mem_data(bio, &text) : 0;
+	vs_rc rc = n > 0 ? vs_buf_add(&pem, text, (size_t)n, err)
+			 : lab_ossl_fail("cannot encode a key", err);
+	BIO_free(bio);
+	VS_TRY(rc);
+	VS_TRY(vs_buf_add_u8(&pem, 0, err));
+	SHA256(pem.p, pem.n, digest);
+	VS_TRY(vs_b64_encode(vs_bytes_of(digest, sizeof digest), &kid, err));
+	snprintf(out, 48, "%s", vs_buf_cstr(&kid));
+	return VS_OK;
+}
+
+vs_rc
+lab_maa_keys_make(const char *issuer, struct lab_maa_keys *ret, struct vs_err *err)
+{
+	static const struct lab_ext ext[] = {
+		{.oid = "basicConstraints", .conf = "critical,CA:TRUE,pathlen:0"},
+		{.oid = "keyUsage", .conf = "critical,keyCertSign"},
+		{.oid = "subjectKeyIdentifier", .conf = "hash"},
+		{0},
+	};
+	const int64_t day = 86400, now = (int64_t)time(NULL);
+	struct lab_new_key jobs[LAB_KEYS_COUNT_] = {{.bits = 1024}, {.bits = 2048}, {.bits = 2048}};
+	memset(ret, 0, sizeof *ret);
+	VS_TRY(lab_new_keys(jobs, LAB_KEYS_COUNT_, err));
+	vs_rc rc = VS_OK;
+	for (size_t i = 0; i < LAB_KEYS_COUNT_; i++)
+		ret->key[i].key = jobs[i].key;
+	for (size_t i = 0; i < LAB_KEYS_COUNT_ && !vs_failed(rc); i++) {
+		const bool expired = i == LAB_KEY_EXPIRED;
+		const struct lab_hwcert spec = {
+			.organization = "",
+			.cn = issuer,
+			.key = ret->key[i].key,
+			.serial = 1,
+			.not_before = now - (expired ? 366 : 1) * day,
+			.not_after = now + (expired ? -1 : 364) * day,
+			.ext = ext,
+		};
+		rc = lab_hwcert_new(&spec, &ret->key[i].cert, err);
+		if (!vs_failed(rc))
+			rc = make_kid(ret->key[i].key, ret->key[i].kid, err);
+	}
+	if (vs_failed(rc))
+		lab_maa_keys_done(ret);
+	return rc;
+}
+
+void
+lab_maa_keys_done(struct lab_maa_keys *k)
+{
+	for (size_t i = 0; i < LAB_KEYS_COUNT_; i++) {
+		EVP_PKEY_free(k->key[i].key);
+		X509_free(k->key[i].cert);
+	}
+	memset(k, 0, sizeof *k);
+}
+
+static json_t *
+b64_json(struct vs_bytes b, bool url)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf out = {0};
+	if (vs_failed(url ? vs_b64url_encode(b, &out, NULL) : vs_b64_encode(b, &out, NULL)))
+		return NULL;
+	return json_string(vs_buf_cstr(&out));
+}
+
+static json_t *
+bn_json(EVP_PKEY *key, const char *name)
+{
+	uint8_t bytes[512];
+	BIGNUM *bn = NULL;
+	json_t *v = NULL;
+	if (EVP_PKEY_get_bn_param(key, name, &bn) == 1 && BN_num_bytes(bn) <= (int)sizeof bytes)
+		v = b64_json(vs_bytes_of(bytes, (size_t)BN_bn2bin(bn, bytes)), true);
+	BN_free(bn);
+	return v;
+}
+
+static json_t *
+jwk(const struct lab_maa_key *k, bool full)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf der = {0};
+	if (vs_failed(lab_hwcert_der(k->cert, &der, NULL)))
+		return NULL;
+	json_t *x5c = json_array(), *o = json_object();
+	json_array_append_new(x5c, b64_json(vs_buf_view(&der), false));
+	if (!full) {
+		json_object_set_new(o, "x5c", x5c);
+		json_object_set_new(o, "kid", json_string(k->kid));
+		json_object_set_new(o, "kty", json_string("RSA"));
+		return o;
+	}
+	json_object_set_new(o, "alg", json_string("RS256"));
+	json_object_set_new(o, "kty", json_string("RSA"));
+	json_object_set_new(o, "use", json_string("sig"));
+	json_object_set_new(o, "x5c", x5c);
+	json_object_set_new(o, "n", bn_json(k->key, "n"));
+	json_object_set_new(o, "e", bn_json(k->key, "e"));
+	json_object_set_new(o, "kid", json_string(k->kid));
+	return o;
+}
+
+json_t *
+lab_maa_jwks(const struct lab_maa_keys *k, bool full)
+{
+	json_t *keys = json_array();
+	for (size_t i = 0; i < LAB_KEYS_COUNT_; i++)
+		json_array_append_new(keys, jwk(&k->key[i], full));
+	return json_pack("{s:o}", "keys", keys);
+}
+
+static vs_rc
+add_part(struct vs_buf *out, const json_t *o, size_t flags, struct vs_err *err)
+{
+	char *text = json_dumps(o, JSON_COMPACT | flags);
+	if (!text)
+		VS_FAIL(err, MEMORY, "out of memory");
+	const vs_rc rc = vs_b64url_encode(vs_bytes_str(text), out, err);
+	free(text);
+	return rc;
+}
+
+static vs_rc
+add_parts(const struct lab_maa_key *key, const char *alg, const char *issuer, const json_t *claims,
+	struct vs_buf *out, struct vs_err *err)
+{
+	char jku[128];
+	snprintf(jku, sizeof jku, "%s/certs", issuer);
+	json_t *header = json_pack(
+		"{s:s,s:s,s:s,s:s}", "alg", alg, "jku", jku, "kid", key->kid, "typ", "JWT");
+	vs_rc rc = add_part(out, header, 0, err);
+	json_decref(header);
+	VS_TRY(rc);
+	VS_TRY(vs_buf_add_u8(out, '.', err));
+	return add_part(out, claims, JSON_SORT_KEYS, err);
+}
+
+vs_rc
+lab_maa_sign(const struct lab_maa_key *key, const char *issuer, const json_t *claims,
+	struct vs_buf *out, struct vs_err *err)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf text = {0};
+	uint8_t sig[512];
+	size_t n = sizeof sig;
+	VS_TRY(add_parts(key, "RS256", issuer, claims, &text, err));
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	const bool ok = md && EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, key->key) == 1 &&
+		EVP_DigestSign(md, sig, &n, text.p, text.n) == 1;
+	EVP_MD_CTX_free(md);
+	if (!ok)
+		return lab_ossl_fail("cannot sign a token", err);
+	VS_TRY(vs_buf_add_u8(&text, '.', err));
+	VS_TRY(vs_b64url_encode(vs_bytes_of(sig, n), &text, err));
+	return vs_buf_add(out, text.p, text.n, err);
+}
+
+vs_rc
+lab_maa_unsecured(const struct lab_maa_key *key, const char *issuer, const json_t *claims,
+	struct vs_buf *out, struct vs_err *err)
+{
+	VS_TRY(add_parts(key, "none", issuer, claims, out, err));
+	return vs_buf_add_u8(out, '.', err);
+}
+
+static vs_rc
+wrap_key(const uint8_t n[256], const uint8_t key[32], uint8_t out[256], struct vs_err *err)
+{
+	EVP_PKEY *pub = NULL;
+	size_t size = 256;
+	VS_TRY(lab_rsa_public(n, 256, &pub, err));
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pub, NULL);
+	const bool ok = ctx && EVP_PKEY_encrypt_init(ctx) == 1 &&
+		EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
+		EVP_PKEY_encrypt(ctx, out, &size, key, 32) == 1 && size == 256;
+	EVP_PKEY_CTX_free(ctx);
+	EVP_PKEY_free(pub);
+	return ok ? VS_OK : lab_ossl_fail("cannot wrap the inner key", err);
+}
+
+vs_rc
+lab_maa_envelope(
+	struct vs_bytes token, const uint8_t n[256], struct vs_buf *out, struct vs_err *err)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf text = {0};
+	uint8_t key[32], iv[12], tag[16], wrapped[256], *room = NULL;
+	int size = 0, end = 0;
+	if (RAND_bytes(key, sizeof key) != 1 || RAND_bytes(iv, sizeof iv) != 1)
+		return lab_ossl_fail("no random bytes", err);
+	VS_TRY(vs_buf_room(&text, token.n + 16, &room, err));
+	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+	const bool ok = c && EVP_EncryptInit_ex(c, EVP_aes_256_gcm(), NULL, key, iv) == 1 &&
+		EVP_EncryptUpdate(c, NULL, &size, (const uint8_t *)"Transport Key", 13) == 1 &&
+		EVP_EncryptUpdate(c, room, &size, token.p, (int)token.n) == 1 &&
+		EVP_EncryptFinal_ex(c, room + size, &end) == 1 &&
+		EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, 16, tag) == 1;
+	EVP_CIPHER_CTX_free(c);
+	if (!ok)
+		return lab_ossl_fail("cannot encrypt the token", err);
+	const vs_rc rc = wrap_key(n, key, wrapped, err);
+	OPENSSL_cleanse(key, sizeof key);
+	VS_TRY(rc);
+	json_t *params = json_pack("{s:s,s:s,s:s,s:i,s:o}", "BlockMode", "ChainingModeGCM",
+		"BlockPadding", "PKCS7", "Cipher", "AES", "KeySizeInBits", 256, "Iv",
+		b64_json(vs_bytes_of(iv, sizeof iv), false));
+	json_t *o = json_pack("{s:o,s:o,s:o,s:o}", "Jwt",
+		b64_json(vs_bytes_of(room, (size_t)size), false), "EncryptedInnerKey",
+		b64_json(vs_bytes_of(wrapped, sizeof wrapped), false), "EncryptionParams", params,
+		"AuthenticationData", b64_json(vs_bytes_of(tag, sizeof tag), false));
+	const vs_rc added = add_part(out, o, 0, err);
+	json_decref(o);
+	return added;
+}

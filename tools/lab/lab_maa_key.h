@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Signing keys of the attestation service, its key set, its tokens. */
+#ifndef LAB_LAB_MAA_KEY_H
+#define LAB_LAB_MAA_KEY_H
+
+#include <stdbool.h>
+
+#include <jansson.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include "base/buf.h"
+#include "vouchsafe/err.h"
+
+enum lab_maa_key_kind {
+	LAB_KEY_SHORT, /* 1024 bits, as in the real key sets until 2025; first, as a trap */
+	LAB_KEY_GOOD, /* signs */
+	LAB_KEY_EXPIRED, /* its certificate ended yesterday */
+	LAB_KEYS_COUNT_,
+};
+
+struct lab_maa_key {
+	EVP_PKEY *key;
+	X509 *cert;
+	char kid[48];
+};
+
+struct lab_maa_keys {
+	struct lab_maa_key key[LAB_KEYS_COUNT_];
+};
+
+/* issuer: the provider's URL, subject of the certificates. */
+VS_RC lab_maa_keys_make(const char *issuer, struct lab_maa_keys *ret, struct vs_err *err);
+void lab_maa_keys_done(struct lab_maa_keys *k);
+
+/* {"keys":[...]}; full adds alg, use, n, e as in 2026. A new object, NULL without memory. */
+json_t *lab_maa_jwks(const struct lab_maa_keys *k, bool full);
+
+/* Compact RS256 token; members of claims come out sorted. */
+VS_RC lab_maa_sign(const struct lab_maa_key *key, const char *issuer, const json_t *claims,
+	struct vs_buf *out, struct vs_err *err);
+/* The unsecured token of a draft policy: alg none, empty signature. */
+VS_RC lab_maa_unsecured(const struct lab_maa_key *key, const char *issuer, const json_t *claims,
+	struct vs_buf *out, struct vs_err *err);
+
+/* The envelope of an AzureGuest answer around a token, for the key with modulus n. */
+VS_RC lab_maa_envelope(
+	struct vs_bytes token, const uint8_t n[256], struct vs_buf *out, struct vs_err *err);
+
+#endif
