@@ -22,14 +22,14 @@ enum vs_cipher_mode {
 };
 
 enum {
-	VS_AEAD_IV_MAX = 256, /* octets of a GCM IV */
+	VS_AEAD_IV_MAX = 128, /* octets of a GCM IV */
 	VS_AEAD_AAD_MAX = 1 << 20, /* octets of additional data kept from start to final */
 	VS_AEAD_HOLD_MAX = 64 << 20, /* octets held back until the tag is checked */
 };
 
 /* Borrowed until start returns. */
 struct vs_cipher_params {
-	struct vs_bytes iv; /* CBC, CTR: 16 octets; GCM: 1..256; CCM: 7..13 */
+	struct vs_bytes iv; /* CBC, CTR: 16 octets; GCM: 1..128; CCM: 7..13 */
 	struct vs_bytes aad; /* GCM, CCM */
 	uint32_t tag_bytes; /* GCM: 4, 8, 12..16; CCM: 4, 6, 8 .. 16 */
 	uint32_t ctr_bits; /* CTR: how many low bits count, 1..128; overflow is refused */

@@ -1,4 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
-noinst_HEADERS += \
-	%D%/ossl.h %D%/hash.h %D%/pkey.h %D%/keywrap.h %D%/sign.h %D%/rsa_crypt.h %D%/rsa_pad.h \
-	%D%/cipher.h %D%/derive.h
+noinst_LTLIBRARIES += libvscrypto.la
+libvscrypto_la_SOURCES = \
+	%D%/cipher.c %D%/cipher.h \
+	%D%/curve.c \
+	%D%/der.c %D%/der.h \
+	%D%/derive.c %D%/derive.h \
+	%D%/hash.c %D%/hash.h \
+	%D%/internal.h \
+	%D%/keywrap.c %D%/keywrap.h \
+	%D%/ossl.c %D%/ossl.h \
+	%D%/pkey.c %D%/pkey.h \
+	%D%/pkey_check.c \
+	%D%/pkey_import.c \
+	%D%/pkey_make.c \
+	%D%/rsa_crypt.c %D%/rsa_crypt.h \
+	%D%/rsa_pad.c %D%/rsa_pad.h \
+	%D%/sign.c %D%/sign.h
+libvscrypto_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
+libvscrypto_la_LIBADD = libvsbase.la $(CRYPTO_LIBS)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A key that can be used: built once from bytes, checked for bad material (T-K2), then immutable,
- * counted and shared by threads. Symmetric keys keep their octets in the arena.
+ * counted and shared by threads. Symmetric keys keep their octets in the arena, which must outlive
+ * them (a forked child calls vs_ossl_abandon first; then the arena is not touched any more).
  */
 #ifndef VS_CRYPTO_PKEY_H
 #define VS_CRYPTO_PKEY_H
