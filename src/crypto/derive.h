@@ -7,7 +7,7 @@
 #include "crypto/hash.h"
 #include "crypto/pkey.h"
 
-enum { VS_DERIVE_MAX = 4096, VS_DERIVE_INFO_MAX = 4096 };
+enum { VS_DERIVE_MAX = 16384, VS_DERIVE_INFO_MAX = 4096 };
 
 struct vs_ecdh_params {
 	struct vs_bytes point; /* the other side's: raw or in an OCTET STRING, uncompressed */

@@ -18,3 +18,12 @@ libvscrypto_la_SOURCES = \
 	%D%/sign.c %D%/sign.h
 libvscrypto_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 libvscrypto_la_LIBADD = libvsbase.la $(CRYPTO_LIBS)
+
+EXTRA_DIST += tests/data/wycheproof
+noinst_HEADERS += tests/unit/wycheproof.h
+
+check_PROGRAMS += tests/unit/test_crypto_wycheproof
+tests_unit_test_crypto_wycheproof_SOURCES = tests/unit/test_crypto_wycheproof.c tests/unit/wycheproof.c
+tests_unit_test_crypto_wycheproof_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_crypto_wycheproof_LDADD = libvscrypto.la libvsbase.la $(JANSSON_LIBS) -lcmocka
+TESTS += tests/unit/test_crypto_wycheproof
