@@ -46,6 +46,7 @@ struct lab_entra; /* lab_entra.h */
 struct lab_vault; /* lab_vault.h */
 struct lab_machine; /* lab_machine.h */
 struct lab_maa; /* lab_maa.h */
+struct lab_ctl; /* lab_ctl.h */
 
 struct lab {
 	char dir[LAB_PATH_MAX]; /* D, absolute */
@@ -55,6 +56,7 @@ struct lab {
 	char subscription_id[LAB_GUID_SIZE];
 	char vm_id[LAB_GUID_SIZE];
 	int64_t clock_offset_s; /* atomic; `tamper clock` */
+	int log_fd; /* of lab_say; -1: silent */
 	struct lab_pki *pki;
 	struct lab_faults *faults;
 	struct lab_entra *entra;
@@ -62,12 +64,16 @@ struct lab {
 	struct lab_machine *machine;
 	struct lab_maa *maa;
 	struct lab_server *server[LAB_SERVICES_COUNT_];
+	struct ssl_ctx_st *tls[LAB_SERVICES_COUNT_]; /* NULL for IMDS */
+	struct lab_ctl *ctl; /* lab_ctl.h */
+	unsigned char own_ports[65536 / 8]; /* atomic; source ports of the lab's own requests */
 };
 
 /* The clock of the lab's services, Unix seconds: wall clock and what `tamper clock` added. */
 int64_t lab_now(const struct lab *lab);
 /* D/name into out; LIMIT when it does not fit. */
 VS_RC lab_path(const struct lab *lab, const char *name, char out[LAB_PATH_MAX], struct vs_err *err);
+VS_RC lab_random(void *out, size_t n, struct vs_err *err);
 /* A random version 4 GUID, lower case. */
 VS_RC lab_guid(char out[LAB_GUID_SIZE], struct vs_err *err);
 /* One line on the lab's log (D/lab.log when in the background), never a secret. */

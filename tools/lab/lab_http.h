@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "vouchsafe/err.h"
@@ -55,15 +56,19 @@ struct lab_resp {
 	char content_type[96]; /* empty: none */
 	struct vs_buf body;
 	bool chunked; /* chunks instead of Content-Length */
+	char request_id[40]; /* x-ms-request-id, where a service gives one */
 	bool close; /* end the connection after this answer */
 };
 
+void lab_resp_done(struct lab_resp *resp);
 /* Add "name: value". Failure (memory) turns the answer into a 500. */
 void lab_resp_header(struct lab_resp *resp, const char *name, const char *value);
 /* Replace body and content type. */
 void lab_resp_text(struct lab_resp *resp, int status, const char *content_type, const char *text);
 /* Compact JSON in member order, "application/json; charset=utf-8"; takes the reference. */
 void lab_resp_json(struct lab_resp *resp, int status, struct json_t *json);
+/* The same with the members of every object sorted. */
+void lab_resp_json_sorted(struct lab_resp *resp, int status, struct json_t *json);
 /* {"error":{"code","message"[,"innererror":{"code"}]}}; inner may be NULL. */
 void lab_resp_error(struct lab_resp *resp, int status, const char *code, const char *message,
 	const char *inner);
@@ -90,6 +95,10 @@ struct lab_server_spec {
 VS_RC lab_server_open(struct lab *lab, const struct lab_server_spec *spec, struct lab_server **ret,
 	unsigned *port, struct vs_err *err);
 VS_RC lab_server_start(struct lab_server *server, struct vs_err *err);
+/* Follow the faults: listen or refuse; drop: end the connections that are open. */
+void lab_server_sync(struct lab_server *server, bool drop);
+/* Requests answered so far. */
+uint64_t lab_server_requests(const struct lab_server *server);
 /* Stops accepting, ends all connections, waits for their threads, frees. NULL-safe. */
 void lab_server_stop(struct lab_server *server);
 

@@ -1,5 +1,43 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The lab: a program of its own; nothing of it is linked into module, agent or CLI.
 # The machine's and the attestation service's half lists its files in machine.mk.
-LAB_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tools $(SSL_CFLAGS) $(CRYPTO_CFLAGS) $(JANSSON_CFLAGS)
-noinst_HEADERS += %D%/lab.h %D%/lab_http.h
+LAB_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tools $(SSL_CFLAGS) $(CRYPTO_CFLAGS) $(JANSSON_CFLAGS) \
+	-DLAB_PKCS11DIR='"$(pkcs11moduledir)"'
+noinst_LTLIBRARIES += libvslab.la
+libvslab_la_SOURCES = \
+	%D%/lab.h \
+	%D%/lab_args.c %D%/lab_args.h \
+	%D%/lab_authority.c %D%/lab_authority.h \
+	%D%/lab_cert.c \
+	%D%/lab_certs.c %D%/lab_certs.h \
+	%D%/lab_cmd.c \
+	%D%/lab_conn.c %D%/lab_conn.h \
+	%D%/lab_create.c \
+	%D%/lab_ctl.c %D%/lab_ctl.h \
+	%D%/lab_entra.c %D%/lab_entra.h \
+	%D%/lab_fault.c %D%/lab_fault.h \
+	%D%/lab_get.c \
+	%D%/lab_http.c %D%/lab_http.h \
+	%D%/lab_imds.c \
+	%D%/lab_jwk.c %D%/lab_jwk.h \
+	%D%/lab_jwt.c %D%/lab_jwt.h \
+	%D%/lab_keygen.c %D%/lab_keygen.h \
+	%D%/lab_keys.c \
+	%D%/lab_list.c \
+	%D%/lab_login.c \
+	%D%/lab_pki.c %D%/lab_pki.h \
+	%D%/lab_release.c \
+	%D%/lab_req.c %D%/lab_req.h \
+	%D%/lab_resp.c \
+	%D%/lab_run.c %D%/lab_run.h \
+	%D%/lab_skr.c %D%/lab_skr.h \
+	%D%/lab_state.c %D%/lab_state.h \
+	%D%/lab_up.c %D%/lab_up.h \
+	%D%/lab_util.c \
+	%D%/lab_vault.c %D%/lab_vault.h
+libvslab_la_CPPFLAGS = $(LAB_CPPFLAGS)
+
+bin_PROGRAMS += vouchsafe-lab
+vouchsafe_lab_SOURCES = %D%/lab.c
+vouchsafe_lab_CPPFLAGS = $(LAB_CPPFLAGS)
+vouchsafe_lab_LDADD = libvslab.la $(LABMACHINE_LIBS)
