@@ -230,10 +230,11 @@ get_number(const json_t *o, const char *name, long *ret, struct lab_refusal *why
 	const json_t *v = json_object_get(o, name);
 	const char *text = json_string_value(v);
 	char *end = NULL;
-	*ret = text ? strtol(text, &end, 10) : (long)json_integer_value(v);
-	if ((!text && !json_is_integer(v)) || (text && (end == text || *end)) || *ret < 0 ||
-		*ret > 1000000)
+	const long long n = text ? strtoll(text, &end, 10) : json_integer_value(v);
+	if ((!text && !json_is_integer(v)) || (text && (end == text || *end)) || n < 0 ||
+		n > 1000000)
 		return lab_refuse(why, LAB_CHECK_REQUEST, "%s is missing or not a number", name);
+	*ret = (long)n;
 	return true;
 }
 

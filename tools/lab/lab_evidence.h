@@ -23,6 +23,7 @@
 	X(AIK_ATTRIBUTES, "AikAttributes") \
 	X(QUOTE_SIGNATURE, "QuoteSignature") \
 	X(QUOTE_FORM, "QuoteForm") \
+	X(QUOTE_SIGNER, "QuoteSigner") \
 	X(QUOTE_SELECTION, "QuoteSelection") \
 	X(QUOTE_DIGEST, "QuoteDigest") \
 	X(ENC_KEY_PUB, "EncKeyPub") \
@@ -70,6 +71,11 @@ struct lab_anchors {
 	uint8_t measurement[48], id_key_digest[48]; /* of the paravisor */
 	int64_t now;
 };
+
+struct lab_roots;
+/* What the lab's service trusts: these roots, their firmware keys, the lab's paravisor. */
+VS_RC lab_anchors_make(
+	const struct lab_roots *roots, int64_t now, struct lab_anchors *ret, struct vs_err *err);
 
 enum { LAB_PCRS = 24, LAB_RSA_BYTES = 256 };
 

@@ -105,6 +105,11 @@ check_form(struct vs_bytes report, struct lab_refusal *why)
 		return lab_refuse(why, LAB_CHECK_REPORT_FORM,
 			"SnpReport has version %u, algorithm %u, key info 0x%x", le32(p),
 			le32(p + 0x34), le32(p + 0x48));
+	for (size_t i = 0x330; i < SNP_SIZE; i++) {
+		if (p[i] != 0)
+			return lab_refuse(why, LAB_CHECK_REPORT_FORM,
+				"SnpReport has something behind its signature");
+	}
 	if (le32(p) >= 3 && p[0x188] != 0x19)
 		return lab_refuse(why, LAB_CHECK_REPORT_FORM,
 			"SnpReport is of a processor family 0x%02x that this service does not know",

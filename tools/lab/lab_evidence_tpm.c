@@ -36,7 +36,7 @@ struct public_area {
 struct attest {
 	uint32_t magic;
 	uint16_t type;
-	struct vs_bytes extra;
+	struct vs_bytes signer; /* qualified name */
 	struct vs_reader rest; /* what was attested */
 };
 
@@ -71,8 +71,8 @@ read_attest(struct vs_bytes b, struct attest *ret)
 	struct vs_reader r = vs_reader_of(b);
 	ret->magic = vs_get_be32(&r);
 	ret->type = vs_get_be16(&r);
-	(void)vs_get_2b(&r); /* qualified signer: obscured for other hierarchies, never trusted */
-	ret->extra = vs_get_2b(&r);
+	ret->signer = vs_get_2b(&r);
+	(void)vs_get_2b(&r); /* qualifying data: any, as the service has it */
 	(void)vs_get_be64(&r); /* clock */
 	(void)vs_get_be64(&r); /* resetCount, restartCount */
 	(void)vs_get_u8(&r); /* safe */
@@ -221,9 +221,23 @@ pcr_digest(const struct lab_pcrs *pcrs, uint8_t out[32])
 	SHA256(all, n, out);
 }
 
+/*
+ * The signer calls itself by its qualified name: a primary of the endorsement hierarchy with just
+ * this public area. So the attributes in AikPub, which nobody signed, are those the TPM knows.
+ */
 static bool
-check_quote(const struct lab_tpm_evidence *ev, EVP_PKEY *aik, struct vs_bytes *selection,
-	struct lab_refusal *why)
+signer_is(const struct attest *a, const struct public_area *aik)
+{
+	uint8_t text[4 + 34] = {0x40, 0x00, 0x00, 0x0b},
+			 name[34] = {ALG_SHA256 >> 8, ALG_SHA256 & 0xff};
+	memcpy(text + 4, aik->name, 34);
+	SHA256(text, sizeof text, name + 2);
+	return vs_bytes_eq(a->signer, vs_bytes_of(name, sizeof name));
+}
+
+static bool
+check_quote(const struct lab_tpm_evidence *ev, EVP_PKEY *aik, const struct public_area *aik_pub,
+	struct vs_bytes *selection, struct lab_refusal *why)
 {
 	struct attest q;
 	uint8_t digest[32];
@@ -235,6 +249,9 @@ check_quote(const struct lab_tpm_evidence *ev, EVP_PKEY *aik, struct vs_bytes *s
 		return lab_refuse(why, LAB_CHECK_QUOTE_FORM,
 			"PcrQuote is not a quote that a TPM made (magic 0x%08x, type 0x%04x)",
 			q.magic, q.type);
+	if (!signer_is(&q, aik_pub))
+		return lab_refuse(why, LAB_CHECK_QUOTE_SIGNER,
+			"PcrQuote was made by a key with other properties than AikPub claims");
 	if (!check_selection(&q.rest, ev->pcrs.mask, selection, why))
 		return false;
 	const struct vs_bytes signed_digest = vs_get_2b(&q.rest);
@@ -311,7 +328,7 @@ lab_verify_tpm(const struct lab_tpm_evidence *ev, const struct lab_anchors *anch
 	struct vs_bytes selection = {0};
 	X509 *cert = read_cert(vs_buf_view(&ev->aik_cert));
 	const bool ok = check_aik(ev, anchors, cert, &aik, why) &&
-		check_quote(ev, X509_get0_pubkey(cert), &selection, why) &&
+		check_quote(ev, X509_get0_pubkey(cert), &aik, &selection, why) &&
 		check_certified(ev, X509_get0_pubkey(cert), &enc, why) &&
 		check_policy(&enc, &ev->pcrs, selection, why);
 	if (ok) {

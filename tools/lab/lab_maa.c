@@ -10,7 +10,6 @@
 
 #include <openssl/pem.h>
 #include <openssl/rand.h>
-#include <openssl/sha.h>
 
 #include "base/codec.h"
 #include "lab/lab_claims.h"
@@ -98,26 +97,6 @@ lab_maa_set_jwk_full(struct lab_maa *maa, bool full)
 	pthread_mutex_unlock(&maa->lock);
 }
 
-static vs_rc
-make_anchors(const struct lab_maa *maa, struct lab_anchors *a, struct vs_err *err)
-{
-	VS_CLEANUP(vs_buf_done) struct vs_buf db = {0}, dbx = {0};
-	const struct lab_roots *roots = lab_machine_roots(maa->lab->machine);
-	*a = (struct lab_anchors){
-		.vtpm_root = roots->vtpm_root.cert,
-		.vtpm_ca = roots->vtpm_ca.cert,
-		.ark = roots->ark.cert,
-		.now = maa_now(maa),
-	};
-	VS_TRY(lab_roots_signature_db(roots, &db, err));
-	VS_TRY(lab_roots_signature_dbx(roots, &dbx, err));
-	SHA256(db.p, db.n, a->db_sha256);
-	SHA256(dbx.p, dbx.n, a->dbx_sha256);
-	SHA384((const uint8_t *)"Vouchsafe LAB paravisor", 23, a->measurement);
-	SHA384((const uint8_t *)"Vouchsafe LAB id key", 20, a->id_key_digest);
-	return VS_OK;
-}
-
 static bool
 run_policy(struct lab_maa *maa, enum lab_tee_type t, const json_t *claims, const char *draft,
 	struct lab_policy_result *result, char hash[64], json_t **signer, struct lab_maa_error *e)
@@ -201,7 +180,8 @@ verify_guest(
 {
 	struct lab_anchors anchors;
 	struct lab_refusal why;
-	if (vs_failed(make_anchors(maa, &anchors, NULL)))
+	if (vs_failed(lab_anchors_make(
+		    lab_machine_roots(maa->lab->machine), maa_now(maa), &anchors, NULL)))
 		return lab_maa_fail(e, 500, "InternalError", "no memory");
 	if (lab_evidence_verify(info, &anchors, facts, &why))
 		return true;

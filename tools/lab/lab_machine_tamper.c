@@ -19,10 +19,10 @@ number(const char *text, long low, long high, long *ret, struct vs_err *err)
 {
 	char *end = NULL;
 	errno = 0;
-	const long v = text ? strtol(text, &end, 10) : 0;
+	const long long v = text ? strtoll(text, &end, 10) : 0;
 	if (!text || end == text || *end || errno || v < low || v > high)
 		VS_FAIL(err, USAGE, "a number from %ld to %ld is needed", low, high);
-	*ret = v;
+	*ret = (long)v;
 	return VS_OK;
 }
 

@@ -11,6 +11,7 @@ libvslabmachine_la_SOURCES = \
 	%D%/lab_machine_tamper.c \
 	%D%/lab_evidence.c %D%/lab_evidence.h \
 	%D%/lab_evidence_tpm.c %D%/lab_evidence_log.c %D%/lab_evidence_snp.c \
+	%D%/lab_anchors.c \
 	%D%/lab_guest.c %D%/lab_guest.h \
 	%D%/lab_policy.c %D%/lab_policy.h %D%/lab_policy_run.c %D%/lab_policy_ast.h \
 	%D%/lab_claims.c %D%/lab_claims.h \
@@ -18,3 +19,40 @@ libvslabmachine_la_SOURCES = \
 	%D%/lab_maa_key.c %D%/lab_maa_key.h %D%/lab_maa_policy.c
 libvslabmachine_la_CPPFLAGS = $(LAB_CPPFLAGS) $(TSS_CFLAGS)
 LABMACHINE_LIBS = libvslabmachine.la libvsbase.la $(TSS_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) $(JANSSON_LIBS)
+
+check_LTLIBRARIES = libvslabfixture.la
+libvslabfixture_la_SOURCES = tests/lab/lab_fixture.c tests/lab/lab_fixture.h
+libvslabfixture_la_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/tools $(JANSSON_CFLAGS) $(TSS_CFLAGS) $(CRYPTO_CFLAGS)
+LABTEST_CPPFLAGS = $(libvslabfixture_la_CPPFLAGS)
+LABTEST_LDADD = libvslabfixture.la $(LABMACHINE_LIBS) -lcmocka
+
+EXTRA_DIST += tests/data/lab
+
+labmachine_tests = \
+	tests/lab/test_lab_evidence \
+	tests/lab/test_lab_forged \
+	tests/lab/test_lab_log \
+	tests/lab/test_lab_snp \
+	tests/lab/test_lab_policy
+check_PROGRAMS += $(labmachine_tests)
+TESTS += $(labmachine_tests)
+
+tests_lab_test_lab_evidence_SOURCES = tests/lab/test_lab_evidence.c
+tests_lab_test_lab_evidence_CPPFLAGS = $(LABTEST_CPPFLAGS)
+tests_lab_test_lab_evidence_LDADD = $(LABTEST_LDADD)
+
+tests_lab_test_lab_forged_SOURCES = tests/lab/test_lab_forged.c
+tests_lab_test_lab_forged_CPPFLAGS = $(LABTEST_CPPFLAGS)
+tests_lab_test_lab_forged_LDADD = $(LABTEST_LDADD)
+
+tests_lab_test_lab_log_SOURCES = tests/lab/test_lab_log.c
+tests_lab_test_lab_log_CPPFLAGS = $(LABTEST_CPPFLAGS)
+tests_lab_test_lab_log_LDADD = $(LABTEST_LDADD)
+
+tests_lab_test_lab_snp_SOURCES = tests/lab/test_lab_snp.c
+tests_lab_test_lab_snp_CPPFLAGS = $(LABTEST_CPPFLAGS)
+tests_lab_test_lab_snp_LDADD = $(LABTEST_LDADD)
+
+tests_lab_test_lab_policy_SOURCES = tests/lab/test_lab_policy.c
+tests_lab_test_lab_policy_CPPFLAGS = $(LABTEST_CPPFLAGS)
+tests_lab_test_lab_policy_LDADD = $(LABTEST_LDADD)

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <openssl/sha.h>
+
+#include "lab/lab_evidence.h"
+#include "lab/lab_roots.h"
+
+vs_rc
+lab_anchors_make(
+	const struct lab_roots *roots, int64_t now, struct lab_anchors *ret, struct vs_err *err)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf db = {0}, dbx = {0};
+	*ret = (struct lab_anchors){
+		.vtpm_root = roots->vtpm_root.cert,
+		.vtpm_ca = roots->vtpm_ca.cert,
+		.ark = roots->ark.cert,
+		.now = now,
+	};
+	VS_TRY(lab_roots_signature_db(roots, &db, err));
+	VS_TRY(lab_roots_signature_dbx(roots, &dbx, err));
+	SHA256(db.p, db.n, ret->db_sha256);
+	SHA256(dbx.p, dbx.n, ret->dbx_sha256);
+	SHA384((const uint8_t *)"Vouchsafe LAB paravisor", 23, ret->measurement);
+	SHA384((const uint8_t *)"Vouchsafe LAB id key", 20, ret->id_key_digest);
+	return VS_OK;
+}
