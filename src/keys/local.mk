@@ -10,3 +10,27 @@ libvskeys_la_SOURCES = \
 	%D%/catalog.c \
 	%D%/keysource.c \
 	%D%/release.c %D%/release.h
+
+keys_test_libs = libvskeys.la libvsnet.la libvsjose.la libvscrypto.la libvsproto.la libvsbase.la \
+	$(JANSSON_LIBS) $(CURL_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) -lcmocka
+
+check_PROGRAMS += tests/unit/test_keys_release
+tests_unit_test_keys_release_SOURCES = tests/unit/test_keys_release.c tests/unit/releasekit.c \
+	tests/unit/releasekit.h tests/unit/netkit.c tests/unit/netkit.h
+tests_unit_test_keys_release_CPPFLAGS = $(TEST_CPPFLAGS) $(SSL_CFLAGS)
+tests_unit_test_keys_release_LDADD = $(keys_test_libs)
+TESTS += tests/unit/test_keys_release
+EXTRA_DIST += \
+	tests/data/keyvault/README.md \
+	tests/data/keyvault/authority-unreachable-akv-7.3.json \
+	tests/data/keyvault/create-oct-mhsm-7.3-preview.json \
+	tests/data/keyvault/immutable-policy-akv-7.3.json \
+	tests/data/keyvault/immutable-policy-mhsm-7.3.json \
+	tests/data/keyvault/list-keys-akv-7.3.json \
+	tests/data/keyvault/list-keys-mhsm-7.3.json \
+	tests/data/keyvault/list-versions-akv-7.3.json \
+	tests/data/keyvault/release-akv-p256-wrap256-7.3.json \
+	tests/data/keyvault/release-akv-p256k-version-7.3.json \
+	tests/data/keyvault/release-jws.json \
+	tests/data/keyvault/release-mhsm-p256k-version-7.3.json \
+	tests/data/keyvault/release-refused-akv-7.3-preview.json

@@ -250,7 +250,7 @@ keeps_to_the_callers_own_limit(void **state)
 static void
 never_follows_a_redirect(void **state)
 {
-	static const char *const lines[] = {"301", "302", "303", "307", "308"};
+	static const long statuses[] = {301, 302, 303, 307, 308};
 	struct netkit_server s;
 	struct netkit_server trap;
 
@@ -263,12 +263,12 @@ never_follows_a_redirect(void **state)
 		struct vs_err err = {0};
 		char answer[256];
 		(void)snprintf(answer, sizeof answer,
-			"HTTP/1.1 %s x\r\nLocation: https://localhost:%d/\r\nContent-Length: "
+			"HTTP/1.1 %ld x\r\nLocation: https://localhost:%d/\r\nContent-Length: "
 			"0\r\n\r\n",
-			lines[i], trap.port);
+			statuses[i], trap.port);
 		netkit_say(&s, answer);
 		assert_ok(ask(&s, "/", &res, &err), &err);
-		assert_int_equal(res.status, strtol(lines[i], NULL, 10));
+		assert_int_equal(res.status, statuses[i]);
 		assert_code(vs_http_fail(&res, "x", NULL), ANSWER);
 	}
 	assert_int_equal(trap.connections, 0);
