@@ -20,6 +20,17 @@ tests_unit_test_trust_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_trust_LDADD = $(token_test_libs)
 TESTS += tests/unit/test_trust
 
+token_case_sources = tests/unit/token_cases.c tests/unit/token_cases.h tests/unit/cases_form.c \
+	tests/unit/cases_signature.c tests/unit/cases_header.c tests/unit/cases_claims.c \
+	tests/unit/cases_policy.c tests/unit/forge.c tests/unit/forge.h \
+	tests/unit/tokenkit.c tests/unit/tokenkit.h
+
+check_PROGRAMS += tests/unit/test_token_cases
+tests_unit_test_token_cases_SOURCES = tests/unit/test_token_cases.c $(token_case_sources)
+tests_unit_test_token_cases_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_token_cases_LDADD = $(token_test_libs)
+TESTS += tests/unit/test_token_cases
+
 EXTRA_DIST += \
 	tests/data/maa/README.md \
 	tests/data/maa/tokens/azurevm-linux-snp-sharedwus-2022-09-07.jwt \
