@@ -192,6 +192,7 @@ lab_ctl_stop(struct lab_ctl *ctl)
 	if (ctl == NULL)
 		return;
 	__atomic_store_n(&ctl->stopping, 1, __ATOMIC_RELAXED);
+	(void)shutdown(ctl->fd, SHUT_RDWR); /* wakes the thread */
 	if (ctl->has_thread)
 		pthread_join(ctl->thread, NULL);
 	if (ctl->fd >= 0)

@@ -302,6 +302,7 @@ lab_server_stop(struct lab_server *server)
 	if (server == NULL)
 		return;
 	__atomic_store_n(&server->stopping, 1, __ATOMIC_RELAXED);
+	(void)shutdown(server->listen_fd, SHUT_RDWR); /* wakes the thread */
 	if (server->has_thread)
 		pthread_join(server->thread, NULL);
 	drop_conns(server);

@@ -82,17 +82,14 @@ spawn(const char *program, char *const *argv, char *const *envp, bool background
 static pid_t
 start_agent(const struct lab *lab)
 {
-	char program[LAB_PATH_MAX], conf[LAB_PATH_MAX], log[LAB_PATH_MAX], socket[LAB_PATH_MAX];
-	char listen[] = "--socket", config[] = "--config";
+	char program[LAB_PATH_MAX], conf[LAB_PATH_MAX], log[LAB_PATH_MAX];
+	char config[] = "--config";
 	pid_t pid = 0;
 	posix_spawn_file_actions_t actions;
 	lab_state_agent(program);
 	if (vs_failed(lab_path(lab, "vouchsafe.conf", conf, NULL)) ||
-		vs_failed(lab_path(lab, "agent.sock", socket, NULL)) ||
 		vs_failed(lab_path(lab, "agent.log", log, NULL)))
 		return 0;
-	(void)listen;
-	(void)socket;
 	char *argv[] = {program, config, conf, NULL};
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);

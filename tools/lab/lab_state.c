@@ -23,9 +23,9 @@ enum { LAB_JSON_MAX = 64 * 1024, DIR_LENGTH_MAX = 88 };
 static const char *const folders[] = {"certs", "state", "secrets", "machine"};
 
 /* What the lab itself puts into D, besides folders; other people's files are left alone. */
-static const char *const files[] = {"lab.json", "ctl.sock", "env", "vouchsafe.conf", "policy.json",
-	"ca.pem", "eventlog.bin", "tpm.sock", "tpm.sock.ctrl", "agent.sock", "audit.log",
-	"agent.log", "audit.log.lock"};
+static const char *const files[] = {"ctl.sock", "env", "vouchsafe.conf", "policy.json", "ca.pem",
+	"eventlog.bin", "tpm.sock", "tpm.sock.ctrl", "agent.sock", "audit.log", "agent.log",
+	"audit.log.lock", "lab.json"}; /* the last one tells `down` that all is gone */
 
 int
 lab_state_find(const char *dir)
@@ -332,12 +332,12 @@ lab_state_remove(const struct lab *lab, bool with_dir)
 	const int fd = open(lab->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		(void)unlinkat(fd, files[i], 0);
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
 		empty_folder(fd, folders[i]);
 		(void)unlinkat(fd, folders[i], AT_REMOVEDIR);
 	}
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		(void)unlinkat(fd, files[i], 0);
 	(void)close(fd);
 	if (with_dir) {
 		char log[LAB_PATH_MAX + 16];

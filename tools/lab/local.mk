@@ -41,3 +41,16 @@ bin_PROGRAMS += vouchsafe-lab
 vouchsafe_lab_SOURCES = %D%/lab.c
 vouchsafe_lab_CPPFLAGS = $(LAB_CPPFLAGS)
 vouchsafe_lab_LDADD = libvslab.la $(LABMACHINE_LIBS)
+
+# Tests of the built program, from outside.
+check_LTLIBRARIES += libvslabkit.la
+libvslabkit_la_SOURCES = tests/lab/labkit.c tests/lab/labkit.h
+libvslabkit_la_CPPFLAGS = $(TEST_CPPFLAGS) $(JANSSON_CFLAGS) $(CURL_CFLAGS)
+LABKIT_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/tools $(JANSSON_CFLAGS) $(CRYPTO_CFLAGS)
+LABKIT_LDADD = libvslabkit.la libvsbase.la $(CURL_LIBS) $(JANSSON_LIBS) -lcmocka
+
+check_PROGRAMS += tests/lab/test_lab_vault
+tests_lab_test_lab_vault_SOURCES = tests/lab/test_lab_vault.c
+tests_lab_test_lab_vault_CPPFLAGS = $(LABKIT_CPPFLAGS)
+tests_lab_test_lab_vault_LDADD = $(LABKIT_LDADD)
+TESTS += tests/lab/test_lab_vault

@@ -20,7 +20,7 @@ libvslabmachine_la_SOURCES = \
 libvslabmachine_la_CPPFLAGS = $(LAB_CPPFLAGS) $(TSS_CFLAGS)
 LABMACHINE_LIBS = libvslabmachine.la libvsbase.la $(TSS_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) $(JANSSON_LIBS)
 
-check_LTLIBRARIES = libvslabfixture.la
+check_LTLIBRARIES += libvslabfixture.la
 libvslabfixture_la_SOURCES = tests/lab/lab_fixture.c tests/lab/lab_fixture.h
 libvslabfixture_la_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/tools $(JANSSON_CFLAGS) $(TSS_CFLAGS) $(CRYPTO_CFLAGS)
 LABTEST_CPPFLAGS = $(libvslabfixture_la_CPPFLAGS)
