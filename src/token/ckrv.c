@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "token/ckrv.h"
+
+/* facts/pkcs11-consumers: what applications do with each code decided these. */
+static const CK_RV by_category[VS_CAT_COUNT_] = {
+	[VS_CAT_NONE] = CKR_GENERAL_ERROR,
+	[VS_CAT_USAGE] = CKR_ARGUMENTS_BAD,
+	[VS_CAT_CONFIG] = CKR_FUNCTION_FAILED,
+	[VS_CAT_RESOURCE] = CKR_HOST_MEMORY,
+	[VS_CAT_IO] = CKR_DEVICE_ERROR,
+	[VS_CAT_REMOTE] = CKR_DEVICE_ERROR,
+	[VS_CAT_PROTOCOL] = CKR_DEVICE_ERROR,
+	[VS_CAT_CRYPTO] = CKR_FUNCTION_FAILED,
+	[VS_CAT_EVIDENCE] = CKR_DEVICE_ERROR,
+	/* The specification lists this one for signing only; the manual names the deviation. */
+	[VS_CAT_POLICY] = CKR_FUNCTION_REJECTED,
+	[VS_CAT_STATE] = CKR_DEVICE_ERROR,
+	[VS_CAT_GONE] = CKR_DEVICE_REMOVED,
+	[VS_CAT_INTERNAL] = CKR_GENERAL_ERROR,
+};
+
+/* First match counts; ANY matches everything. */
+static const struct {
+	enum vs_code code;
+	enum vs_doing doing;
+	CK_RV rv;
+} exceptions[] = {
+	{VS_E_NOT_FOUND, VS_DOING_ANY, CKR_KEY_HANDLE_INVALID},
+	{VS_E_WRITE_PROTECTED, VS_DOING_ANY, CKR_TOKEN_WRITE_PROTECTED},
+	{VS_E_PIN, VS_DOING_ANY, CKR_PIN_INCORRECT},
+	{VS_E_DATA, VS_DOING_DECRYPT, CKR_ENCRYPTED_DATA_INVALID},
+	{VS_E_DATA, VS_DOING_UNWRAP, CKR_WRAPPED_KEY_INVALID},
+	{VS_E_DATA, VS_DOING_VERIFY, CKR_SIGNATURE_INVALID},
+	{VS_E_DATA, VS_DOING_ANY, CKR_DATA_INVALID},
+	{VS_E_DATA_LEN, VS_DOING_DECRYPT, CKR_ENCRYPTED_DATA_LEN_RANGE},
+	{VS_E_DATA_LEN, VS_DOING_UNWRAP, CKR_WRAPPED_KEY_LEN_RANGE},
+	{VS_E_DATA_LEN, VS_DOING_WRAP, CKR_KEY_SIZE_RANGE},
+	{VS_E_DATA_LEN, VS_DOING_DERIVE, CKR_KEY_SIZE_RANGE},
+	{VS_E_DATA_LEN, VS_DOING_ANY, CKR_DATA_LEN_RANGE},
+	{VS_E_SIGNATURE, VS_DOING_ANY, CKR_SIGNATURE_INVALID},
+	{VS_E_SIGNATURE_LEN, VS_DOING_ANY, CKR_SIGNATURE_LEN_RANGE},
+	{VS_E_PARAM, VS_DOING_CREATE, CKR_ATTRIBUTE_VALUE_INVALID},
+	{VS_E_PARAM, VS_DOING_ANY, CKR_MECHANISM_PARAM_INVALID},
+	{VS_E_KEY_KIND, VS_DOING_WRAP, CKR_WRAPPING_KEY_TYPE_INCONSISTENT},
+	{VS_E_KEY_KIND, VS_DOING_UNWRAP, CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT},
+	{VS_E_KEY_KIND, VS_DOING_ANY, CKR_KEY_TYPE_INCONSISTENT},
+	{VS_E_KEY_SIZE, VS_DOING_CREATE, CKR_ATTRIBUTE_VALUE_INVALID},
+	{VS_E_KEY_SIZE, VS_DOING_WRAP, CKR_WRAPPING_KEY_SIZE_RANGE},
+	{VS_E_KEY_SIZE, VS_DOING_UNWRAP, CKR_UNWRAPPING_KEY_SIZE_RANGE},
+	{VS_E_KEY_SIZE, VS_DOING_ANY, CKR_KEY_SIZE_RANGE},
+	{VS_E_ROOM, VS_DOING_ANY, CKR_BUFFER_TOO_SMALL},
+	{VS_E_BAD_KEY, VS_DOING_CREATE, CKR_ATTRIBUTE_VALUE_INVALID},
+	{VS_E_BAD_KEY, VS_DOING_UNWRAP, CKR_WRAPPED_KEY_INVALID},
+};
+
+CK_RV
+vs_ckrv_code(enum vs_code code, enum vs_doing doing)
+{
+	if (code == VS_E_OK)
+		return CKR_OK;
+	for (size_t i = 0; i < sizeof exceptions / sizeof exceptions[0]; i++) {
+		if (exceptions[i].code == code &&
+			(exceptions[i].doing == doing || exceptions[i].doing == VS_DOING_ANY))
+			return exceptions[i].rv;
+	}
+	const enum vs_cat cat = vs_code_cat(code);
+	return (unsigned)cat < VS_CAT_COUNT_ ? by_category[cat] : CKR_GENERAL_ERROR;
+}
+
+CK_RV
+vs_ckrv(vs_rc rc, enum vs_doing doing)
+{
+	return vs_ckrv_code(rc.code, doing);
+}

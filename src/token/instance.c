@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "token/instance.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "crypto/ossl.h"
+#include "token/keyuse.h"
+#include "token/session.h"
+
+/* ---- shared things --------------------------------------------------------------------------- */
+
+VS_RC
+vs_instance_arena(struct vs_instance *inst, struct vs_arena **ret, struct vs_err *err)
+{
+	vs_rc rc = VS_OK;
+	(void)pthread_mutex_lock(&inst->shared_lock);
+	if (inst->arena == NULL)
+		rc = vs_arena_new(
+			VS_ARENA_FIRST, VS_ARENA_MAX, inst->profile->lock_mode, &inst->arena, err);
+	*ret = inst->arena;
+	(void)pthread_mutex_unlock(&inst->shared_lock);
+	return rc;
+}
+
+VS_RC
+vs_instance_client(struct vs_instance *inst, struct vs_client **ret, struct vs_err *err)
+{
+	struct vs_arena *arena = NULL;
+	vs_rc rc = vs_instance_arena(inst, &arena, err);
+	if (vs_failed(rc))
+		return rc;
+	(void)pthread_mutex_lock(&inst->shared_lock);
+	if (inst->client == NULL)
+		rc = vs_client_new(inst->profile, arena, &inst->client, err);
+	*ret = inst->client;
+	(void)pthread_mutex_unlock(&inst->shared_lock);
+	return rc;
+}
+
+VS_RC
+vs_instance_ossl(struct vs_instance *inst, struct vs_ossl **ret, struct vs_err *err)
+{
+	vs_rc rc = VS_OK;
+	(void)pthread_mutex_lock(&inst->shared_lock);
+	if (inst->ossl == NULL)
+		rc = vs_ossl_new(&inst->ossl, err);
+	*ret = inst->ossl;
+	(void)pthread_mutex_unlock(&inst->shared_lock);
+	return rc;
+}
+
+/* ---- making and unmaking --------------------------------------------------------------------- */
+
+/* A number that a forked child reads as zero. Where the kernel cannot do that we do not start. */
+static _Atomic uint32_t *
+map_sentinel(void)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	if (madvise(p, page, MADV_WIPEONFORK) != 0) {
+		(void)munmap(p, page);
+		return NULL;
+	}
+	return p;
+}
+
+static struct vs_instance *
+make_shell(void)
+{
+	struct vs_instance *inst = calloc(1, sizeof *inst);
+	if (inst == NULL)
+		return NULL;
+	inst->alive = map_sentinel();
+	if (inst->alive == NULL) {
+		free(inst);
+		return NULL;
+	}
+	(void)pthread_mutex_init(&inst->lock, NULL);
+	(void)pthread_mutex_init(&inst->shared_lock, NULL);
+	(void)pthread_mutex_init(&inst->grow_lock, NULL);
+	for (size_t i = 0; i < VS_STRIPES; i++)
+		(void)pthread_mutex_init(&inst->stripes[i].lock, NULL);
+	inst->log_fd = -1;
+	inst->next_number = 1;
+	atomic_store(&inst->alive[1], 1);
+	return inst;
+}
+
+static void
+free_shell(struct vs_instance *inst)
+{
+	(void)munmap((void *)(uintptr_t)inst->alive, (size_t)sysconf(_SC_PAGESIZE));
+	free(inst);
+}
+
+static void
+free_tokens(struct vs_instance *inst)
+{
+	for (size_t i = 0; i < inst->n_tokens; i++) {
+		struct vs_token *t = &inst->tokens[i];
+		vs_keyuse_drop_all(t);
+		vs_store_drop(t, 0);
+		vs_objset_done(&t->store);
+		vs_catalog_unref(t->catalog);
+		vs_idmap_free(t->ids);
+		(void)pthread_mutex_destroy(&t->lock);
+	}
+	free(inst->tokens);
+	inst->tokens = NULL;
+	inst->n_tokens = 0;
+}
+
+static VS_CK
+make_tokens(struct vs_instance *inst)
+{
+	const size_t n = inst->profile->n_tokens;
+	inst->tokens = calloc(n ? n : 1, sizeof *inst->tokens);
+	if (inst->tokens == NULL)
+		return CKR_HOST_MEMORY;
+	for (size_t i = 0; i < n; i++) {
+		struct vs_token *t = &inst->tokens[i];
+		t->inst = inst;
+		t->index = i;
+		t->conf = &inst->profile->tokens[i];
+		(void)pthread_mutex_init(&t->lock, NULL);
+		/* Words of sessions start at 0: a fresh catalog always differs. */
+		atomic_init(&t->catalog_word, 1);
+		inst->n_tokens = i + 1;
+		t->ids = vs_idmap_new();
+		if (t->ids == NULL)
+			return CKR_HOST_MEMORY;
+		VS_CK_TRY(vs_objset_init(&t->store, inst->seed, 0));
+	}
+	return CKR_OK;
+}
+
+static VS_CK
+start(struct vs_instance *inst, struct vs_profile *remembered)
+{
+	/* Hash seeds and generations only; a poor seed harms nobody but us. */
+	if (getrandom(&inst->seed, sizeof inst->seed, GRND_NONBLOCK) != (ssize_t)sizeof inst->seed)
+		inst->seed ^= (uint64_t)(uintptr_t)inst ^ (uint64_t)vs_boot_now_ns();
+	inst->seed |= 1;
+	const char *log = vs_profile_elevated() ? NULL : secure_getenv("VOUCHSAFE_LOG");
+	inst->log_path[0] = '\0';
+	if (remembered == NULL && log != NULL && log[0] == '/' && strlen(log) < sizeof inst->log_path)
+		(void)snprintf(inst->log_path, sizeof inst->log_path, "%s", log);
+	inst->log_fd = -2;
+	inst->profile = remembered;
+	if (inst->profile == NULL && vs_failed(vs_profile_load(&inst->profile, NULL)))
+		return CKR_HOST_MEMORY;
+	const CK_RV rv = make_tokens(inst);
+	if (rv != CKR_OK) {
+		free_tokens(inst);
+		return rv;
+	}
+	atomic_store(inst->alive, 1);
+	atomic_store_explicit(&inst->state, VS_INST_LIVE, memory_order_release);
+	return CKR_OK;
+}
+
+/*
+ * What a forked child inherited. Its locks may be held by threads that do not exist here, so
+ * nothing is waited for; the pages of the arena are zero already. Keys in OpenSSL's heap were
+ * copied by the fork and are freed with clearing as far as nobody was working with them.
+ */
+static struct vs_profile *
+abandon(struct vs_instance *old)
+{
+	for (size_t i = 0; i < old->n_tokens; i++)
+		vs_keyuse_abandon(&old->tokens[i]);
+	vs_session_abandon(old);
+	vs_ossl_abandon(old->ossl);
+	vs_client_abandon(old->client);
+	vs_arena_abandon(old->arena);
+	if (old->log_fd >= 0)
+		(void)close(old->log_fd);
+	return old->profile;
+}
+
+/* The instance of another process: take it away, and say which profile it had. */
+static struct vs_profile *
+leave_parents(struct vs_instance *_Atomic *slot, struct vs_instance *old, char *log_path)
+{
+	struct vs_instance *expected = old;
+	/* Two threads of a child may come here at once: one of them does it. */
+	if (!atomic_compare_exchange_strong(slot, &expected, NULL) ||
+		atomic_load(&old->state) != VS_INST_LIVE)
+		return NULL;
+	memcpy(log_path, old->log_path, sizeof old->log_path);
+	return abandon(old);
+}
+
+/* The process's shell with its lock held. A new one is published locked: others wait for us. */
+static struct vs_instance *
+lock_shell(struct vs_instance *_Atomic *slot)
+{
+	struct vs_instance *have = atomic_load(slot);
+	if (have == NULL) {
+		struct vs_instance *made = make_shell();
+		if (made == NULL)
+			return NULL;
+		(void)pthread_mutex_lock(&made->lock);
+		if (atomic_compare_exchange_strong(slot, &have, made))
+			return made;
+		(void)pthread_mutex_unlock(&made->lock);
+		free_shell(made);
+	}
+	(void)pthread_mutex_lock(&have->lock);
+	return have;
+}
+
+VS_CK
+vs_instance_init(struct vs_instance *_Atomic *slot)
+{
+	struct vs_profile *remembered = NULL;
+	char log_path[sizeof ((struct vs_instance *)0)->log_path] = "";
+	struct vs_instance *inst = atomic_load(slot);
+	if (inst != NULL && atomic_load(&inst->alive[1]) == 0)
+		remembered = leave_parents(slot, inst, log_path);
+	inst = lock_shell(slot);
+	if (inst == NULL)
+		return CKR_HOST_MEMORY;
+	CK_RV rv = CKR_CRYPTOKI_ALREADY_INITIALIZED;
+	if (atomic_load(&inst->state) != VS_INST_LIVE) {
+		rv = start(inst, remembered);
+		if (rv == CKR_OK && remembered != NULL)
+			memcpy(inst->log_path, log_path, sizeof log_path);
+	}
+	(void)pthread_mutex_unlock(&inst->lock);
+	return rv;
+}
+
+VS_CK
+vs_instance_enter(struct vs_instance *inst)
+{
+	if (!vs_instance_live(inst))
+		return CKR_CRYPTOKI_NOT_INITIALIZED;
+	(void)pthread_mutex_lock(&inst->lock);
+	if (!vs_instance_live(inst)) {
+		(void)pthread_mutex_unlock(&inst->lock);
+		return CKR_CRYPTOKI_NOT_INITIALIZED;
+	}
+	return CKR_OK;
+}
+
+void
+vs_instance_leave(struct vs_instance *inst)
+{
+	(void)pthread_mutex_unlock(&inst->lock);
+}
+
+VS_CK
+vs_instance_fini(struct vs_instance *inst)
+{
+	VS_CK_TRY(vs_instance_enter(inst));
+	/* From here on nobody gets in; each entry's lock waits for those who are inside. */
+	atomic_store(&inst->state, VS_INST_CLOSING);
+	vs_session_shut(inst);
+	free_tokens(inst);
+	vs_client_free(inst->client);
+	inst->client = NULL;
+	vs_ossl_unref(inst->ossl);
+	inst->ossl = NULL;
+	vs_arena_free(inst->arena);
+	inst->arena = NULL;
+	vs_profile_free(inst->profile);
+	inst->profile = NULL;
+	if (inst->log_fd >= 0)
+		(void)close(inst->log_fd);
+	inst->log_fd = -1;
+	atomic_store(inst->alive, 0);
+	atomic_store_explicit(&inst->state, VS_INST_NONE, memory_order_release);
+	(void)pthread_mutex_unlock(&inst->lock);
+	return CKR_OK;
+}
+
+/* ---- log --------------------------------------------------------------------------------------- */
+
+/* Opened at the first line: C_Initialize reads the profile and nothing else. */
+static int
+log_fd(struct vs_instance *inst)
+{
+	(void)pthread_mutex_lock(&inst->shared_lock);
+	if (inst->log_fd == -2) {
+		inst->log_fd = -1;
+		const int fd = inst->log_path[0] == '\0'
+			? -1
+			: open(inst->log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY,
+				  0600);
+		/* A descriptor below 3 is the host's standard input, output or error. */
+		inst->log_fd = fd >= 0 && fd < 3 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : fd;
+		if (fd >= 0 && fd < 3)
+			(void)close(fd);
+	}
+	const int fd = inst->log_fd;
+	(void)pthread_mutex_unlock(&inst->shared_lock);
+	return fd;
+}
+
+void
+vs_token_note(struct vs_token *t, const char *what, vs_rc rc, const struct vs_err *err)
+{
+	atomic_store(&t->last_code, (uint32_t)rc.code);
+	const int fd = log_fd(t->inst);
+	if (fd < 0)
+		return;
+	struct vs_log log = {&vs_log_fd_ops, (void *)(intptr_t)fd, VS_LOG_INFO};
+	char said[160];
+	(void)snprintf(said, sizeof said, "token \"%s\": %s", t->conf->label, what);
+	vs_log_err(&log, VS_LOG_ERROR, "token", said, err);
+}
+
+/* ---- slots and tokens -------------------------------------------------------------------------- */
+
+/* Blank-padded, never NUL-padded; a character of several bytes is not cut. */
+static void
+pad(unsigned char *to, size_t n, const char *text)
+{
+	size_t k = strlen(text);
+	if (k > n) {
+		k = n;
+		while (k > 0 && ((unsigned char)text[k] & 0xc0) == 0x80)
+			k--;
+	}
+	memset(to, ' ', n);
+	memcpy(to, text, k);
+}
+
+static const CK_VERSION our_version = {0, 1};
+
+void
+vs_instance_info(CK_INFO *ret)
+{
+	*ret = (CK_INFO){.cryptokiVersion = {2, 40}, .libraryVersion = our_version};
+	pad(ret->manufacturerID, sizeof ret->manufacturerID, "Vouchsafe");
+	pad(ret->libraryDescription, sizeof ret->libraryDescription, "Vouchsafe attested keys");
+}
+
+VS_CK
+vs_instance_slots(struct vs_instance *inst, CK_SLOT_ID *list, CK_ULONG *n)
+{
+	if (n == NULL)
+		return CKR_ARGUMENTS_BAD;
+	const CK_ULONG have = inst->n_tokens;
+	const CK_ULONG room = *n;
+	*n = have;
+	if (list == NULL)
+		return CKR_OK;
+	if (room < have)
+		return CKR_BUFFER_TOO_SMALL;
+	for (CK_ULONG i = 0; i < have; i++)
+		list[i] = i;
+	return CKR_OK;
+}
+
+VS_CK
+vs_instance_token(struct vs_instance *inst, CK_SLOT_ID id, struct vs_token **ret)
+{
+	if (id >= inst->n_tokens)
+		return CKR_SLOT_ID_INVALID;
+	*ret = &inst->tokens[id];
+	return CKR_OK;
+}
+
+void
+vs_token_slot_info(const struct vs_token *t, CK_SLOT_INFO *ret)
+{
+	char text[80];
+	*ret = (CK_SLOT_INFO){.flags = CKF_TOKEN_PRESENT | CKF_HW_SLOT, .firmwareVersion = our_version};
+	(void)snprintf(text, sizeof text, "Vouchsafe %s", t->conf->label);
+	pad(ret->slotDescription, sizeof ret->slotDescription, text);
+	pad(ret->manufacturerID, sizeof ret->manufacturerID, "Vouchsafe");
+}
+
+void
+vs_token_info(struct vs_token *t, CK_TOKEN_INFO *ret)
+{
+	*ret = (CK_TOKEN_INFO){
+		.flags = CKF_RNG | CKF_WRITE_PROTECTED | CKF_TOKEN_INITIALIZED,
+		.ulMaxSessionCount = CK_EFFECTIVELY_INFINITE,
+		.ulMaxRwSessionCount = CK_EFFECTIVELY_INFINITE,
+		.ulMaxPinLen = 255,
+		.ulTotalPublicMemory = CK_UNAVAILABLE_INFORMATION,
+		.ulFreePublicMemory = CK_UNAVAILABLE_INFORMATION,
+		.ulTotalPrivateMemory = CK_UNAVAILABLE_INFORMATION,
+		.ulFreePrivateMemory = CK_UNAVAILABLE_INFORMATION,
+		.firmwareVersion = our_version,
+	};
+	if (t->conf->login != VS_LOGIN_NONE)
+		ret->flags |= CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED;
+	if (t->conf->login == VS_LOGIN_ATTEST)
+		ret->flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
+	vs_session_counts(t->inst, t, &ret->ulSessionCount, &ret->ulRwSessionCount);
+	pad(ret->label, sizeof ret->label, t->conf->label);
+	pad(ret->manufacturerID, sizeof ret->manufacturerID, "Vouchsafe");
+	pad(ret->model, sizeof ret->model, t->inst->profile->lab ? "Vouchsafe LAB" : "Vouchsafe");
+	pad(ret->serialNumber, sizeof ret->serialNumber, t->conf->serial);
+	memset(ret->utcTime, ' ', sizeof ret->utcTime);
+}
+
+/* ---- catalog ----------------------------------------------------------------------------------- */
+
+static struct vs_catalog *
+current(struct vs_token *t)
+{
+	(void)pthread_mutex_lock(&t->lock);
+	struct vs_catalog *c = t->catalog == NULL ? NULL : vs_catalog_ref(t->catalog);
+	(void)pthread_mutex_unlock(&t->lock);
+	return c;
+}
+
+/* Swap in what the agent said; NULL: nothing new. */
+static VS_CK
+publish(struct vs_token *t, struct vs_catalog_data *data)
+{
+	CK_RV rv = CKR_OK;
+	struct vs_catalog *made = NULL;
+	struct vs_catalog *old = NULL;
+	const int64_t fresh_s = t->conf->visible_attested ? VS_CATALOG_FRESH_ATTESTED_S : VS_CATALOG_FRESH_S;
+	(void)pthread_mutex_lock(&t->lock);
+	if (data != NULL)
+		rv = vs_catalog_make(data, t->ids, &t->inst->next_number, t->inst->seed, &made);
+	if (made != NULL) {
+		old = t->catalog;
+		t->catalog = made;
+		atomic_fetch_add(&t->catalog_word, 1);
+	}
+	if (rv == CKR_OK)
+		atomic_store(&t->catalog_until_boot_ns, vs_boot_now_ns() + fresh_s * 1000000000);
+	(void)pthread_mutex_unlock(&t->lock);
+	vs_catalog_unref(old);
+	return rv;
+}
+
+/* With visible = attested what was shown goes when the machine is refused. */
+static void
+hide(struct vs_token *t)
+{
+	(void)pthread_mutex_lock(&t->lock);
+	struct vs_catalog *old = t->catalog;
+	t->catalog = NULL;
+	atomic_fetch_add(&t->catalog_word, 1);
+	(void)pthread_mutex_unlock(&t->lock);
+	vs_catalog_unref(old);
+}
+
+static VS_RC
+ask(struct vs_token *t, uint64_t known, struct vs_catalog_data **ret, struct vs_err *err)
+{
+	struct vs_client *client = NULL;
+	const struct vs_profile *profile = t->inst->profile;
+	if (profile->broken)
+		VS_FAIL(err, CONFIG_FILE, "%s", profile->why);
+	VS_TRY(vs_instance_client(t->inst, &client, err));
+	return vs_client_catalog(client, t->index, known,
+		vs_boot_now_ns() + (int64_t)VS_CATALOG_DEADLINE_S * 1000000000, ret, err);
+}
+
+VS_CK
+vs_token_catalog(struct vs_token *t, struct vs_catalog **ret)
+{
+	struct vs_catalog *have = current(t);
+	if (have != NULL && vs_boot_now_ns() < atomic_load(&t->catalog_until_boot_ns)) {
+		*ret = have;
+		return CKR_OK;
+	}
+	struct vs_catalog_data *data = NULL;
+	struct vs_err err = {0};
+	const vs_rc rc = ask(t, have == NULL ? 0 : have->generation, &data, &err);
+	CK_RV rv = CKR_OK;
+	if (vs_failed(rc)) {
+		vs_token_note(t, "the list of keys cannot be had", rc, &err);
+		rv = vs_ckrv(rc, VS_DOING_ANY);
+		if (have == NULL)
+			return rv;
+		const enum vs_cat cat = vs_code_cat(rc.code);
+		if (t->conf->visible_attested && (cat == VS_CAT_POLICY || cat == VS_CAT_GONE)) {
+			vs_catalog_unref(have);
+			hide(t);
+			return rv;
+		}
+		/* What was known stays known; do not ask again with every call. */
+		atomic_store(&t->catalog_until_boot_ns,
+			vs_boot_now_ns() + (int64_t)VS_CATALOG_FRESH_ATTESTED_S * 1000000000);
+		*ret = have;
+		return CKR_OK;
+	}
+	rv = publish(t, data);
+	vs_catalog_unref(have);
+	if (rv != CKR_OK)
+		return rv;
+	have = current(t);
+	if (have == NULL)
+		return CKR_DEVICE_ERROR;
+	*ret = have;
+	return CKR_OK;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Operations: one of each kind in a session. IDLE -> READY -> (one call | MULTI) -> IDLE. The
+ * prepared contexts stay for the next operation with the same key and mechanism.
+ */
+#ifndef VS_TOKEN_OP_H
+#define VS_TOKEN_OP_H
+
+#include "token/ckrv.h"
+#include "token/keyuse.h"
+#include "token/param.h"
+
+enum vs_op_kind {
+	VS_OP_SIGN = 0,
+	VS_OP_VERIFY,
+	VS_OP_ENCRYPT,
+	VS_OP_DECRYPT,
+	VS_OP_DIGEST,
+	VS_OP_MSG_ENCRYPT,
+	VS_OP_MSG_DECRYPT,
+	VS_OP_COUNT_,
+};
+
+enum vs_phase { VS_PHASE_IDLE = 0, VS_PHASE_READY, VS_PHASE_MULTI, VS_PHASE_MESSAGE };
+
+struct vs_op;
+struct vs_session;
+
+/* What a row can do. Sizes are upper bounds; exact says whether they are more than that. */
+struct vs_engine {
+	const char *name;
+	/* Before the gate is asked: do parameters and key fit? */
+	VS_CK (*check)(const struct vs_op *op, const struct vs_key_desc *desc);
+	/* With the key: have a context, the last one if it fits. */
+	VS_CK (*prepare)(struct vs_op *op);
+	size_t (*once_size)(const struct vs_op *op, size_t in_n, bool *ret_exact);
+	/* Repeatable: starts afresh each time. BUFFER_TOO_SMALL gives the size in *ret_n. */
+	VS_CK (*once)(struct vs_op *op, struct vs_bytes in, uint8_t *out, size_t cap, size_t *ret_n);
+	/* The rest is NULL for what has one part only. */
+	VS_CK (*start)(struct vs_op *op);
+	size_t (*update_size)(const struct vs_op *op, size_t in_n);
+	VS_CK (*update)(struct vs_op *op, struct vs_bytes in, uint8_t *out, size_t cap, size_t *ret_n);
+	size_t (*final_size)(const struct vs_op *op, bool *ret_exact);
+	VS_CK (*final)(struct vs_op *op, uint8_t *out, size_t cap, size_t *ret_n);
+	VS_CK (*verify_once)(struct vs_op *op, struct vs_bytes in, struct vs_bytes sig);
+	VS_CK (*verify_final)(struct vs_op *op, struct vs_bytes sig);
+};
+extern const struct vs_engine vs_engine_sign, vs_engine_digest, vs_engine_cipher, vs_engine_rsa;
+
+enum { VS_RSA_MAX_BYTES = VS_RSA_MAX_BITS / 8 };
+
+struct vs_op {
+	struct vs_instance *inst;
+	enum vs_op_kind kind;
+	enum vs_phase phase;
+	const struct vs_mech *row;
+	const struct vs_engine *engine;
+	/* The key: kept after the operation for the next one. */
+	struct vs_object *object;
+	const struct vs_mech *checked; /* row that object was found fit for */
+	struct vs_pkey *key;
+	struct vs_ukey *ukey; /* NULL: no lease needed */
+	struct vs_params params;
+	/* Prepared contexts. */
+	struct vs_signer *signer;
+	struct vs_cipher *cipher;
+	struct vs_rsa *rsa;
+	struct vs_digest *digest;
+	/* RSA in parts is only collected. Held: a last block that did not fit. */
+	size_t acc_n, held_n;
+	bool held;
+	uint8_t *acc; /* VS_RSA_MAX_BYTES, at first use */
+	uint8_t held_block[32];
+};
+
+/* ---- life cycle (op.c). All of them under the session's lock. ------------------------------- */
+
+VS_CK vs_op_init(struct vs_session *s, enum vs_op_kind kind, const void *mechanism, CK_OBJECT_HANDLE key);
+/* One call. out NULL asks for the size. */
+VS_CK vs_op_once(struct vs_session *s, enum vs_op_kind kind, const void *in, CK_ULONG in_n, void *out,
+	CK_ULONG *out_n);
+/* out_n NULL: an update that gives nothing out (sign, verify, digest). */
+VS_CK vs_op_update(struct vs_session *s, enum vs_op_kind kind, const void *in, CK_ULONG in_n, void *out,
+	CK_ULONG *out_n);
+VS_CK vs_op_final(struct vs_session *s, enum vs_op_kind kind, void *out, CK_ULONG *out_n);
+VS_CK vs_op_verify(struct vs_session *s, const void *in, CK_ULONG in_n, const void *sig, CK_ULONG sig_n);
+VS_CK vs_op_verify_final(struct vs_session *s, const void *sig, CK_ULONG sig_n);
+VS_CK vs_op_digest_key(struct vs_session *s, CK_OBJECT_HANDLE key);
+
+/* End the operation; contexts stay. */
+void vs_op_end(struct vs_op *op);
+/* Forget key and contexts, too. */
+void vs_op_drop(struct vs_op *op);
+/* drop and free the struct. NULL-safe. */
+void vs_op_free(struct vs_op *op);
+bool vs_op_active(const struct vs_session *s, enum vs_op_kind kind);
+
+/* Is the lease (or none) good for a step of an operation that has begun? Ends it if not. */
+VS_CK vs_op_allowed(struct vs_session *s, struct vs_op *op);
+/* PKCS#11 section 5.2 in one place: true when the call is to go on. */
+bool vs_op_room(size_t need, bool exact, const void *out, CK_ULONG *out_n, CK_RV *ret);
+/*
+ * Find the object, look whether it may be used by this row in this way, and have its key. usage is
+ * CKA_SIGN and so on. Errors of a missing handle are bad_handle, of a wrong kind bad_type.
+ */
+VS_CK vs_op_key(struct vs_session *s, struct vs_op *op, CK_OBJECT_HANDLE h, CK_ATTRIBUTE_TYPE usage,
+	CK_RV bad_handle, CK_RV bad_type);
+
+/* ---- single calls (op_derive.c, op_wrap.c, op_gen.c, op_message.c) ---------------------------- */
+
+VS_CK vs_op_derive(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE base, const void *tmpl,
+	CK_ULONG n, CK_OBJECT_HANDLE *ret);
+VS_CK vs_op_wrap(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE wrapping,
+	CK_OBJECT_HANDLE key, void *out, CK_ULONG *out_n);
+VS_CK vs_op_unwrap(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE unwrapping, const void *in,
+	CK_ULONG in_n, const void *tmpl, CK_ULONG n, CK_OBJECT_HANDLE *ret);
+VS_CK vs_op_generate(
+	struct vs_session *s, const void *mechanism, const void *tmpl, CK_ULONG n, CK_OBJECT_HANDLE *ret);
+VS_CK vs_op_generate_pair(struct vs_session *s, const void *mechanism, const void *pub_tmpl, CK_ULONG pub_n,
+	const void *priv_tmpl, CK_ULONG priv_n, CK_OBJECT_HANDLE *ret_pub, CK_OBJECT_HANDLE *ret_priv);
+VS_CK vs_op_create(struct vs_session *s, const void *tmpl, CK_ULONG n, CK_OBJECT_HANDLE *ret);
+VS_CK vs_op_copy(struct vs_session *s, CK_OBJECT_HANDLE h, const void *tmpl, CK_ULONG n, CK_OBJECT_HANDLE *ret);
+VS_CK vs_op_change(struct vs_session *s, CK_OBJECT_HANDLE h, const void *tmpl, CK_ULONG n);
+VS_CK vs_op_destroy(struct vs_session *s, CK_OBJECT_HANDLE h);
+VS_CK vs_op_random(void *out, CK_ULONG n);
+
+struct vs_msg_args {
+	void *parameter;
+	CK_ULONG parameter_n;
+	const void *aad;
+	CK_ULONG aad_n;
+	const void *in;
+	CK_ULONG in_n;
+	void *out;
+	CK_ULONG *out_n;
+};
+VS_CK vs_op_message(struct vs_session *s, enum vs_op_kind kind, const struct vs_msg_args *a);
+VS_CK vs_op_message_final(struct vs_session *s, enum vs_op_kind kind);
+
+#endif

@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "token/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+/* Threads tend to different stripes; which one only matters for speed. */
+static struct vs_stripe *
+my_stripe(struct vs_instance *inst)
+{
+	const uint64_t self = (uint64_t)(uintptr_t)pthread_self();
+	return &inst->stripes[(self * UINT64_C(0x9e3779b97f4a7c15)) >> 60];
+}
+_Static_assert(VS_STRIPES == 16, "my_stripe takes four bits");
+
+static struct vs_session *
+at(struct vs_instance *inst, uint32_t index)
+{
+	const uint32_t chunk = index / VS_SESSIONS_PER_CHUNK;
+	if (chunk >= VS_SESSION_CHUNKS_MAX)
+		return NULL;
+	struct vs_session *base = atomic_load_explicit(&inst->chunks[chunk], memory_order_acquire);
+	return base == NULL ? NULL : base + index % VS_SESSIONS_PER_CHUNK;
+}
+
+static CK_SESSION_HANDLE
+handle_of(const struct vs_session *s, uint64_t word)
+{
+	return (CK_SESSION_HANDLE)((word >> 1) << 32) | (s->index + 1);
+}
+
+/* A chunk of closed entries in front of the stripe's list. */
+static VS_CK
+add_chunk(struct vs_instance *inst, struct vs_stripe *stripe)
+{
+	struct vs_session *chunk = NULL;
+	const size_t bytes = VS_SESSIONS_PER_CHUNK * sizeof *chunk;
+	chunk = aligned_alloc(64, bytes);
+	if (chunk == NULL)
+		return CKR_HOST_MEMORY;
+	memset(chunk, 0, bytes);
+	(void)pthread_mutex_lock(&inst->grow_lock);
+	const size_t no = inst->n_chunks;
+	if (no >= VS_SESSION_CHUNKS_MAX) {
+		(void)pthread_mutex_unlock(&inst->grow_lock);
+		free(chunk);
+		return CKR_SESSION_COUNT;
+	}
+	for (size_t i = 0; i < VS_SESSIONS_PER_CHUNK; i++) {
+		struct vs_session *s = &chunk[i];
+		s->index = (uint32_t)(no * VS_SESSIONS_PER_CHUNK + i);
+		/* Generations start somewhere, so that a handle cannot be guessed from another. */
+		atomic_init(&s->word, ((inst->seed * (s->index + UINT64_C(1))) & 0x7fffffff) << 1);
+		(void)pthread_mutex_init(&s->lock, NULL);
+		s->next_free = i + 1 < VS_SESSIONS_PER_CHUNK ? &chunk[i + 1] : NULL;
+	}
+	atomic_store_explicit(&inst->chunks[no], chunk, memory_order_release);
+	inst->n_chunks = no + 1;
+	(void)pthread_mutex_unlock(&inst->grow_lock);
+	(void)pthread_mutex_lock(&stripe->lock);
+	chunk[VS_SESSIONS_PER_CHUNK - 1].next_free = stripe->free;
+	stripe->free = chunk;
+	(void)pthread_mutex_unlock(&stripe->lock);
+	return CKR_OK;
+}
+
+static struct vs_session *
+take_free(struct vs_stripe *stripe)
+{
+	(void)pthread_mutex_lock(&stripe->lock);
+	struct vs_session *s = stripe->free;
+	if (s != NULL)
+		stripe->free = s->next_free;
+	(void)pthread_mutex_unlock(&stripe->lock);
+	return s;
+}
+
+static void
+give_free(struct vs_stripe *stripe, struct vs_session *s)
+{
+	(void)pthread_mutex_lock(&stripe->lock);
+	s->next_free = stripe->free;
+	stripe->free = s;
+	(void)pthread_mutex_unlock(&stripe->lock);
+}
+
+/* ---- open and close ------------------------------------------------------------------------- */
+
+VS_CK
+vs_session_open(struct vs_instance *inst, CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret)
+{
+	if (!vs_instance_live(inst))
+		return CKR_CRYPTOKI_NOT_INITIALIZED;
+	if (!(flags & CKF_SERIAL_SESSION))
+		return CKR_SESSION_PARALLEL_NOT_SUPPORTED;
+	if (ret == NULL || (flags & ~(CKF_SERIAL_SESSION | CKF_RW_SESSION)))
+		return CKR_ARGUMENTS_BAD;
+	if (slot >= inst->n_tokens)
+		return CKR_SLOT_ID_INVALID;
+	struct vs_stripe *stripe = my_stripe(inst);
+	struct vs_session *s = take_free(stripe);
+	while (s == NULL) {
+		VS_CK_TRY(add_chunk(inst, stripe));
+		s = take_free(stripe);
+	}
+	(void)pthread_mutex_lock(&s->lock);
+	/* Finalising takes every entry's lock after it has changed the state: look again. */
+	if (!vs_instance_live(inst)) {
+		(void)pthread_mutex_unlock(&s->lock);
+		give_free(stripe, s);
+		return CKR_CRYPTOKI_NOT_INITIALIZED;
+	}
+	s->token = &inst->tokens[slot];
+	s->flags = flags;
+	s->made_objects = false;
+	s->sweep_word = atomic_load_explicit(&s->token->sweep_word, memory_order_relaxed);
+	const uint64_t word = atomic_load_explicit(&s->word, memory_order_relaxed) | 1;
+	s->handle = handle_of(s, word);
+	atomic_store_explicit(&s->word, word, memory_order_release);
+	*ret = s->handle;
+	(void)pthread_mutex_unlock(&s->lock);
+	return CKR_OK;
+}
+
+/* Under the session's lock; afterwards its handle is dead for good. */
+static void
+empty(struct vs_session *s)
+{
+	vs_find_drop(&s->find);
+	for (unsigned k = 0; k < VS_OP_COUNT_; k++) {
+		if (s->op[k] != NULL)
+			vs_op_drop(s->op[k]);
+	}
+	vs_catalog_unref(s->catalog);
+	s->catalog = NULL;
+	s->catalog_word = 0;
+	if (s->made_objects)
+		vs_store_drop(s->token, s->handle);
+	const uint64_t word = atomic_load_explicit(&s->word, memory_order_relaxed);
+	/* The next generation, closed; 32 bits of it. */
+	atomic_store_explicit(
+		&s->word, (((word >> 1) + 1) & UINT64_C(0xffffffff)) << 1, memory_order_release);
+}
+
+VS_CK
+vs_session_enter(struct vs_instance *inst, CK_SESSION_HANDLE h, struct vs_session **ret)
+{
+	if (!vs_instance_live(inst))
+		return CKR_CRYPTOKI_NOT_INITIALIZED;
+	const uint32_t low = (uint32_t)(h & 0xffffffff);
+	struct vs_session *s = low == 0 ? NULL : at(inst, low - 1);
+	const uint64_t want = ((uint64_t)h >> 32) << 1 | 1;
+	if (s == NULL || atomic_load_explicit(&s->word, memory_order_acquire) != want)
+		return CKR_SESSION_HANDLE_INVALID;
+	(void)pthread_mutex_lock(&s->lock);
+	if (atomic_load_explicit(&s->word, memory_order_relaxed) != want) {
+		(void)pthread_mutex_unlock(&s->lock);
+		return vs_instance_live(inst) ? CKR_SESSION_HANDLE_INVALID : CKR_CRYPTOKI_NOT_INITIALIZED;
+	}
+	*ret = s;
+	return CKR_OK;
+}
+
+static void
+drop_dead(struct vs_session *s)
+{
+	for (unsigned k = 0; k < VS_OP_COUNT_; k++) {
+		struct vs_op *op = s->op[k];
+		/* An operation under way finds out by itself and says so. */
+		if (op != NULL && op->phase == VS_PHASE_IDLE && op->ukey != NULL &&
+			atomic_load(&op->ukey->dead))
+			vs_op_drop(op);
+	}
+}
+
+void
+vs_session_leave(struct vs_session *s)
+{
+	const uint32_t word = atomic_load_explicit(&s->token->sweep_word, memory_order_relaxed);
+	if (word != s->sweep_word) {
+		s->sweep_word = word;
+		drop_dead(s);
+	}
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
+VS_CK
+vs_session_close(struct vs_instance *inst, CK_SESSION_HANDLE h)
+{
+	struct vs_session *s = NULL;
+	VS_CK_TRY(vs_session_enter(inst, h, &s));
+	empty(s);
+	(void)pthread_mutex_unlock(&s->lock);
+	give_free(my_stripe(inst), s);
+	return CKR_OK;
+}
+
+/* Close every session of a token, or of all when t is NULL. */
+static void
+close_each(struct vs_instance *inst, const struct vs_token *t)
+{
+	for (size_t c = 0; c < VS_SESSION_CHUNKS_MAX; c++) {
+		struct vs_session *chunk = atomic_load_explicit(&inst->chunks[c], memory_order_acquire);
+		if (chunk == NULL)
+			return;
+		for (size_t i = 0; i < VS_SESSIONS_PER_CHUNK; i++) {
+			struct vs_session *s = &chunk[i];
+			(void)pthread_mutex_lock(&s->lock);
+			const bool mine = (atomic_load(&s->word) & 1) && (t == NULL || s->token == t);
+			if (mine)
+				empty(s);
+			(void)pthread_mutex_unlock(&s->lock);
+			if (mine)
+				give_free(my_stripe(inst), s);
+		}
+	}
+}
+
+VS_CK
+vs_session_close_all(struct vs_instance *inst, CK_SLOT_ID slot)
+{
+	if (!vs_instance_live(inst))
+		return CKR_CRYPTOKI_NOT_INITIALIZED;
+	if (slot >= inst->n_tokens)
+		return CKR_SLOT_ID_INVALID;
+	close_each(inst, &inst->tokens[slot]);
+	atomic_store(&inst->tokens[slot].logged_in, false);
+	return CKR_OK;
+}
+
+void
+vs_session_shut(struct vs_instance *inst)
+{
+	close_each(inst, NULL);
+}
+
+void
+vs_session_abandon(struct vs_instance *inst)
+{
+	for (size_t c = 0; c < VS_SESSION_CHUNKS_MAX; c++) {
+		struct vs_session *chunk = atomic_load(&inst->chunks[c]);
+		if (chunk == NULL)
+			return;
+		for (size_t i = 0; i < VS_SESSIONS_PER_CHUNK; i++) {
+			/* Held by a thread that does not exist here: its state may be half made. */
+			if (pthread_mutex_trylock(&chunk[i].lock) != 0)
+				continue;
+			for (unsigned k = 0; k < VS_OP_COUNT_; k++) {
+				if (chunk[i].op[k] != NULL)
+					vs_op_drop(chunk[i].op[k]);
+			}
+			(void)pthread_mutex_unlock(&chunk[i].lock);
+		}
+	}
+}
+
+void
+vs_session_sweep(struct vs_instance *inst, struct vs_token *t, struct vs_session *self)
+{
+	for (size_t c = 0; c < VS_SESSION_CHUNKS_MAX; c++) {
+		struct vs_session *chunk = atomic_load_explicit(&inst->chunks[c], memory_order_acquire);
+		if (chunk == NULL)
+			return;
+		for (size_t i = 0; i < VS_SESSIONS_PER_CHUNK; i++) {
+			struct vs_session *s = &chunk[i];
+			if (s == self || !(atomic_load_explicit(&s->word, memory_order_relaxed) & 1) ||
+				pthread_mutex_trylock(&s->lock) != 0)
+				continue;
+			if (s->token == t)
+				drop_dead(s);
+			(void)pthread_mutex_unlock(&s->lock);
+		}
+	}
+	if (self != NULL)
+		drop_dead(self);
+}
+
+void
+vs_session_counts(struct vs_instance *inst, const struct vs_token *t, CK_ULONG *all, CK_ULONG *rw)
+{
+	*all = *rw = 0;
+	for (size_t c = 0; c < VS_SESSION_CHUNKS_MAX; c++) {
+		struct vs_session *chunk = atomic_load_explicit(&inst->chunks[c], memory_order_acquire);
+		if (chunk == NULL)
+			return;
+		for (size_t i = 0; i < VS_SESSIONS_PER_CHUNK; i++) {
+			struct vs_session *s = &chunk[i];
+			if (!(atomic_load_explicit(&s->word, memory_order_relaxed) & 1) ||
+				pthread_mutex_trylock(&s->lock) != 0)
+				continue;
+			const bool mine = (atomic_load(&s->word) & 1) && s->token == t;
+			*all += mine;
+			*rw += mine && (s->flags & CKF_RW_SESSION);
+			(void)pthread_mutex_unlock(&s->lock);
+		}
+	}
+}
+
+/* ---- state and login ------------------------------------------------------------------------ */
+
+void
+vs_session_info(struct vs_session *s, CK_SESSION_INFO *ret)
+{
+	const struct vs_token *t = s->token;
+	/*
+	 * facts/pkcs11-consumers section 3 would like a public session until somebody logs in;
+	 * facts/consumer-traces demand 22 shows that pkcs11-provider in a forked nginx worker then
+	 * asks its absent terminal for a PIN and every handshake fails. The second one is a
+	 * working server, so a token without login reports its sessions as logged in.
+	 */
+	const bool user = t->conf->login == VS_LOGIN_NONE || atomic_load(&t->logged_in);
+	const bool rw = (s->flags & CKF_RW_SESSION) != 0;
+	ret->slotID = t->index;
+	ret->flags = s->flags;
+	if (user)
+		ret->state = rw ? CKS_RW_USER_FUNCTIONS : CKS_RO_USER_FUNCTIONS;
+	else
+		ret->state = rw ? CKS_RW_PUBLIC_SESSION : CKS_RO_PUBLIC_SESSION;
+	ret->ulDeviceError = atomic_load(&t->last_code);
+}
+
+VS_CK
+vs_session_login(struct vs_session *s, CK_USER_TYPE user, const void *pin, CK_ULONG pin_len)
+{
+	enum { PIN_MAX = 256 };
+	struct vs_token *t = s->token;
+	if (user > CKU_CONTEXT_SPECIFIC)
+		return CKR_USER_TYPE_INVALID;
+	/* No login needed: CKR_OK to anything, or pkcs11-tool --login and PyKCS11 give up. */
+	if (t->conf->login == VS_LOGIN_NONE)
+		return CKR_OK;
+	if (user == CKU_SO)
+		return CKR_USER_PIN_NOT_INITIALIZED;
+	if (user == CKU_CONTEXT_SPECIFIC)
+		return CKR_OPERATION_NOT_INITIALIZED;
+	if (pin_len > PIN_MAX || (pin == NULL && pin_len != 0))
+		return pin_len > PIN_MAX ? CKR_PIN_LEN_RANGE : CKR_ARGUMENTS_BAD;
+	if (atomic_load(&t->logged_in))
+		return CKR_USER_ALREADY_LOGGED_IN;
+	const bool with_pin = t->conf->login == VS_LOGIN_PIN;
+	VS_CK_TRY(vs_keyuse_login(t, with_pin ? pin : NULL, with_pin ? pin_len : 0));
+	atomic_store(&t->logged_in, true);
+	return CKR_OK;
+}
+
+VS_CK
+vs_session_logout(struct vs_session *s)
+{
+	struct vs_token *t = s->token;
+	if (t->conf->login == VS_LOGIN_NONE)
+		return CKR_OK;
+	return atomic_exchange(&t->logged_in, false) ? CKR_OK : CKR_USER_NOT_LOGGED_IN;
+}
+
+VS_CK
+vs_session_cancel(struct vs_session *s, CK_FLAGS flags)
+{
+	static const struct {
+		CK_FLAGS flag;
+		enum vs_op_kind kind;
+	} table[] = {
+		{CKF_SIGN, VS_OP_SIGN},
+		{CKF_VERIFY, VS_OP_VERIFY},
+		{CKF_ENCRYPT, VS_OP_ENCRYPT},
+		{CKF_DECRYPT, VS_OP_DECRYPT},
+		{CKF_DIGEST, VS_OP_DIGEST},
+		{CKF_MESSAGE_ENCRYPT, VS_OP_MSG_ENCRYPT},
+		{CKF_MESSAGE_DECRYPT, VS_OP_MSG_DECRYPT},
+	};
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		if ((flags & table[i].flag) && s->op[table[i].kind] != NULL)
+			vs_op_end(s->op[table[i].kind]);
+	}
+	if (flags & CKF_FIND_OBJECTS)
+		vs_find_drop(&s->find);
+	return CKR_OK;
+}
+
+/* ---- objects -------------------------------------------------------------------------------- */
+
+/* The catalog this session works with: one relaxed load when nothing has changed. */
+static void
+refresh_catalog(struct vs_session *s)
+{
+	struct vs_token *t = s->token;
+	if (s->catalog_word == atomic_load_explicit(&t->catalog_word, memory_order_acquire))
+		return;
+	(void)pthread_mutex_lock(&t->lock);
+	struct vs_catalog *now = t->catalog == NULL ? NULL : vs_catalog_ref(t->catalog);
+	const uint64_t word = atomic_load(&t->catalog_word);
+	(void)pthread_mutex_unlock(&t->lock);
+	vs_catalog_unref(s->catalog);
+	s->catalog = now;
+	s->catalog_word = word;
+}
+
+/* CKA_PRIVATE hides an object only on a token that has a login. */
+static bool
+visible(const struct vs_session *s, const struct vs_object *o)
+{
+	return s->token->conf->login == VS_LOGIN_NONE || atomic_load(&s->token->logged_in) ||
+		!vs_object_bool(o, CKA_PRIVATE, false);
+}
+
+struct vs_object *
+vs_session_object(struct vs_session *s, CK_OBJECT_HANDLE h)
+{
+	struct vs_object *o = NULL;
+	if ((h & VS_HANDLE_MASK) == VS_HANDLE_SESSION) {
+		o = vs_store_get(s->token, h);
+	} else {
+		refresh_catalog(s);
+		if (s->catalog != NULL)
+			o = vs_objset_by_handle(&s->catalog->set, h);
+		if (o != NULL)
+			vs_object_ref(o);
+	}
+	if (o != NULL && !visible(s, o)) {
+		vs_object_unref(o);
+		return NULL;
+	}
+	return o;
+}
+
+void
+vs_find_drop(struct vs_find *f)
+{
+	if (f->found != f->inl)
+		free(f->found);
+	f->found = NULL;
+	f->active = false;
+	f->n = f->at = f->cap = 0;
+}
+
+struct collect {
+	struct vs_session *s;
+	bool profiles; /* the class was asked for by name */
+	bool full;
+};
+
+static bool
+take_found(void *arg, struct vs_object *o)
+{
+	struct collect *c = arg;
+	struct vs_find *f = &c->s->find;
+	/* Profiles answer those who ask for them; in a listing of keys they only confuse. */
+	if ((o->kind == VS_KIND_PROFILE && !c->profiles) || !visible(c->s, o))
+		return true;
+	if (f->n == f->cap) {
+		const size_t cap = f->cap * 4;
+		CK_OBJECT_HANDLE *more = cap > VS_FIND_MAX ? NULL : malloc(cap * sizeof *more);
+		if (more == NULL) {
+			c->full = true;
+			return false;
+		}
+		memcpy(more, f->found, f->n * sizeof *more);
+		if (f->found != f->inl)
+			free(f->found);
+		f->found = more;
+		f->cap = cap;
+	}
+	f->found[f->n++] = o->handle;
+	return true;
+}
+
+VS_CK
+vs_find_init(struct vs_session *s, const void *tmpl, CK_ULONG n)
+{
+	struct vs_tmpl t;
+	struct vs_find *f = &s->find;
+	if (f->active)
+		return CKR_OPERATION_ACTIVE;
+	VS_CK_TRY(vs_tmpl_open_values(tmpl, n, &t));
+	struct vs_catalog *now = NULL;
+	/* Read first: if the catalog changes meanwhile, the next look-up notices. */
+	const uint64_t word = atomic_load(&s->token->catalog_word);
+	VS_CK_TRY(vs_token_catalog(s->token, &now));
+	vs_catalog_unref(s->catalog);
+	s->catalog = now;
+	s->catalog_word = word;
+	f->found = f->inl;
+	f->cap = VS_FIND_INLINE;
+	f->n = f->at = 0;
+	CK_ATTRIBUTE class;
+	struct collect c = {.s = s, .profiles = vs_tmpl_find(&t, CKA_CLASS, &class)};
+	(void)vs_objset_find(&now->set, &t, take_found, &c);
+	(void)pthread_mutex_lock(&s->token->lock);
+	(void)vs_objset_find(&s->token->store, &t, take_found, &c);
+	(void)pthread_mutex_unlock(&s->token->lock);
+	if (c.full) {
+		vs_find_drop(f);
+		return CKR_HOST_MEMORY;
+	}
+	f->active = true;
+	return CKR_OK;
+}
+
+VS_CK
+vs_find_next(struct vs_session *s, CK_OBJECT_HANDLE *out, CK_ULONG max, CK_ULONG *ret_n)
+{
+	struct vs_find *f = &s->find;
+	if (!f->active)
+		return CKR_OPERATION_NOT_INITIALIZED;
+	if (ret_n == NULL || (out == NULL && max != 0))
+		return CKR_ARGUMENTS_BAD;
+	size_t n = f->n - f->at;
+	if (n > max)
+		n = max;
+	if (n != 0)
+		memcpy(out, f->found + f->at, n * sizeof *out);
+	f->at += n;
+	*ret_n = n;
+	return CKR_OK;
+}
+
+VS_CK
+vs_find_final(struct vs_session *s)
+{
+	if (!s->find.active)
+		return CKR_OPERATION_NOT_INITIALIZED;
+	vs_find_drop(&s->find);
+	return CKR_OK;
+}
