@@ -49,10 +49,7 @@ vs_op_end(struct vs_op *op)
 		vs_params_done(&op->params);
 	if (op->acc_n != 0)
 		vs_wipe(op->acc, VS_RSA_MAX_BYTES);
-	if (op->held)
-		vs_wipe(op->held_block, sizeof op->held_block);
-	op->acc_n = op->held_n = 0;
-	op->held = false;
+	op->acc_n = 0;
 }
 
 /* Contexts and key; the object stays. */
@@ -171,10 +168,9 @@ same_object(const struct vs_session *s, const struct vs_op *op, CK_OBJECT_HANDLE
 		s->catalog_word == atomic_load_explicit(&s->token->catalog_word, memory_order_acquire);
 }
 
-/* Step 1: the object, checked against the row. */
-static VS_CK
-find_object(struct vs_session *s, struct vs_op *op, CK_OBJECT_HANDLE h, CK_ATTRIBUTE_TYPE usage,
-	CK_RV bad_handle, CK_RV bad_type)
+VS_CK
+vs_op_find(struct vs_session *s, struct vs_op *op, CK_OBJECT_HANDLE h, CK_ATTRIBUTE_TYPE usage, CK_RV bad_handle,
+	CK_RV bad_type)
 {
 	if (!same_object(s, op, h)) {
 		struct vs_object *o = vs_session_object(s, h);
@@ -187,27 +183,17 @@ find_object(struct vs_session *s, struct vs_op *op, CK_OBJECT_HANDLE h, CK_ATTRI
 	}
 	if (op->checked != op->row)
 		VS_CK_TRY(check_object(s, op->row, op->object, usage, bad_type));
+	op->checked = op->row;
 	return CKR_OK;
 }
 
-/* Step 2: the key itself; asks the gate if there is no live lease. */
-static VS_CK
-open_key(struct vs_session *s, struct vs_op *op)
+VS_CK
+vs_op_open(struct vs_session *s, struct vs_op *op)
 {
 	if (op->key != NULL && vs_ukey_allows(op->ukey, false) == VS_E_OK)
 		return CKR_OK;
 	drop_key(op);
 	return vs_keyuse_open(s->token, op->object, &op->key, &op->ukey);
-}
-
-VS_CK
-vs_op_key(struct vs_session *s, struct vs_op *op, CK_OBJECT_HANDLE h, CK_ATTRIBUTE_TYPE usage, CK_RV bad_handle,
-	CK_RV bad_type)
-{
-	VS_CK_TRY(find_object(s, op, h, usage, bad_handle, bad_type));
-	VS_CK_TRY(open_key(s, op));
-	op->checked = op->row;
-	return CKR_OK;
 }
 
 /* ---- init --------------------------------------------------------------------------------------- */
@@ -239,7 +225,7 @@ set_up(struct vs_session *s, struct vs_op *op, const void *mechanism, CK_OBJECT_
 		VS_CK_TRY(vs_param_parse(mechanism, op->row, VS_USE_CRYPT, &op->params));
 		return op->engine->prepare(op);
 	}
-	VS_CK_TRY(find_object(s, op, key, facts[op->kind].usage, CKR_KEY_HANDLE_INVALID,
+	VS_CK_TRY(vs_op_find(s, op, key, facts[op->kind].usage, CKR_KEY_HANDLE_INVALID,
 		CKR_KEY_TYPE_INCONSISTENT));
 	if (!message) {
 		struct vs_key_desc desc;
@@ -250,8 +236,7 @@ set_up(struct vs_session *s, struct vs_op *op, const void *mechanism, CK_OBJECT_
 		/* Each message brings its own parameters. */
 		op->params.row = op->row;
 	}
-	VS_CK_TRY(open_key(s, op));
-	op->checked = op->row;
+	VS_CK_TRY(vs_op_open(s, op));
 	return op->engine->prepare(op);
 }
 
@@ -269,14 +254,9 @@ vs_op_init(struct vs_session *s, enum vs_op_kind kind, const void *mechanism, CK
 		}
 		return CKR_OPERATION_ACTIVE;
 	}
-	if (kind == VS_OP_DIGEST)
-		op->object = NULL;
-	const struct vs_mech *before = op->checked;
 	const CK_RV rv = set_up(s, op, mechanism, key);
 	if (rv != CKR_OK) {
 		vs_op_end(op);
-		if (op->checked != before || op->row != before)
-			op->checked = NULL;
 		return rv;
 	}
 	op->phase = kind == VS_OP_MSG_ENCRYPT || kind == VS_OP_MSG_DECRYPT ? VS_PHASE_MESSAGE : VS_PHASE_READY;

@@ -66,11 +66,9 @@ struct vs_op {
 	struct vs_cipher *cipher;
 	struct vs_rsa *rsa;
 	struct vs_digest *digest;
-	/* RSA in parts is only collected. Held: a last block that did not fit. */
-	size_t acc_n, held_n;
-	bool held;
+	/* RSA in parts is only collected. */
+	size_t acc_n;
 	uint8_t *acc; /* VS_RSA_MAX_BYTES, at first use */
-	uint8_t held_block[32];
 };
 
 /* ---- life cycle (op.c). All of them under the session's lock. ------------------------------- */
@@ -100,11 +98,13 @@ VS_CK vs_op_allowed(struct vs_session *s, struct vs_op *op);
 /* PKCS#11 section 5.2 in one place: true when the call is to go on. */
 bool vs_op_room(size_t need, bool exact, const void *out, CK_ULONG *out_n, CK_RV *ret);
 /*
- * Find the object, look whether it may be used by this row in this way, and have its key. usage is
+ * First half: find the object and look whether it may be used by this row in this way. usage is
  * CKA_SIGN and so on. Errors of a missing handle are bad_handle, of a wrong kind bad_type.
+ * Second half: have its key; this asks the gate.
  */
-VS_CK vs_op_key(struct vs_session *s, struct vs_op *op, CK_OBJECT_HANDLE h, CK_ATTRIBUTE_TYPE usage,
+VS_CK vs_op_find(struct vs_session *s, struct vs_op *op, CK_OBJECT_HANDLE h, CK_ATTRIBUTE_TYPE usage,
 	CK_RV bad_handle, CK_RV bad_type);
+VS_CK vs_op_open(struct vs_session *s, struct vs_op *op);
 
 /* ---- single calls (op_derive.c, op_wrap.c, op_gen.c, op_message.c) ---------------------------- */
 

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* AES modes. What a short buffer cannot take is worked out beside it and kept, not done again. */
-#include <stdlib.h>
-#include <string.h>
-
+/* AES modes. */
 #include "token/op.h"
 
 static bool
@@ -81,29 +78,10 @@ start(struct vs_op *op)
 	return code(op, vs_cipher_start(op->cipher, &op->params.cipher, NULL));
 }
 
-/* Unpadding into a buffer that may or may not be long enough. */
-static VS_CK
-once_aside(struct vs_op *op, struct vs_bytes in, uint8_t *out, size_t cap, size_t *ret_n)
-{
-	uint8_t *aside = malloc(in.n + 16);
-	if (aside == NULL)
-		return CKR_HOST_MEMORY;
-	CK_RV rv = code(op, vs_cipher_once(op->cipher, in, aside, in.n + 16, ret_n, NULL));
-	if (rv == CKR_OK && *ret_n > cap)
-		rv = CKR_BUFFER_TOO_SMALL;
-	if (rv == CKR_OK && *ret_n != 0)
-		memcpy(out, aside, *ret_n);
-	vs_wipe(aside, in.n + 16);
-	free(aside);
-	return rv;
-}
-
 static VS_CK
 once(struct vs_op *op, struct vs_bytes in, uint8_t *out, size_t cap, size_t *ret_n)
 {
 	VS_CK_TRY(start(op));
-	if (unpads(op) && cap < in.n)
-		return once_aside(op, in, out, cap, ret_n);
 	return code(op, vs_cipher_once(op->cipher, in, out, cap, ret_n, NULL));
 }
 
@@ -122,26 +100,14 @@ update(struct vs_op *op, struct vs_bytes in, uint8_t *out, size_t cap, size_t *r
 static size_t
 final_size(const struct vs_op *op, bool *ret_exact)
 {
-	*ret_exact = !unpads(op) || op->held;
-	return op->held ? op->held_n : vs_cipher_final_size(op->cipher);
+	*ret_exact = !unpads(op);
+	return vs_cipher_final_size(op->cipher);
 }
 
 static VS_CK
 final(struct vs_op *op, uint8_t *out, size_t cap, size_t *ret_n)
 {
-	if (!unpads(op))
-		return code(op, vs_cipher_final(op->cipher, out, cap, ret_n, NULL));
-	if (!op->held) {
-		VS_CK_TRY(code(op, vs_cipher_final(op->cipher, op->held_block, sizeof op->held_block,
-					&op->held_n, NULL)));
-		op->held = true;
-	}
-	*ret_n = op->held_n;
-	if (op->held_n > cap)
-		return CKR_BUFFER_TOO_SMALL;
-	if (op->held_n != 0)
-		memcpy(out, op->held_block, op->held_n);
-	return CKR_OK;
+	return code(op, vs_cipher_final(op->cipher, out, cap, ret_n, NULL));
 }
 
 const struct vs_engine vs_engine_cipher = {

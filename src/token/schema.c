@@ -175,7 +175,7 @@ store(struct vs_object *o, const struct vs_schema *row, const CK_ATTRIBUTE *a, s
 
 /* One attribute of a template for a new object. */
 static VS_CK
-take_new(struct vs_object *o, const struct vs_tmpl *t, size_t i, enum vs_make how, struct vs_arena *arena)
+take_new(struct vs_object *o, const struct vs_tmpl *t, size_t i, enum vs_way how, struct vs_arena *arena)
 {
 	const CK_ATTRIBUTE a = vs_tmpl_at(t, i);
 	const struct vs_schema *row = vs_schema_find(a.type, o->kind);
@@ -229,7 +229,7 @@ keep_apart(struct vs_object *o, CK_ATTRIBUTE_TYPE wrap, CK_ATTRIBUTE_TYPE crypt)
 }
 
 VS_CK
-vs_schema_fill(struct vs_object *o, const struct vs_tmpl *t, enum vs_make how, struct vs_arena *arena)
+vs_schema_fill(struct vs_object *o, const struct vs_tmpl *t, enum vs_way how, struct vs_arena *arena)
 {
 	for (size_t i = 0; i < t->n; i++)
 		VS_CK_TRY(take_new(o, t, i, how, arena));

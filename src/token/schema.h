@@ -74,14 +74,14 @@ const struct vs_schema *vs_schema_find(CK_ATTRIBUTE_TYPE type, enum vs_kind kind
 /* Rows one by one for a kind: start with *i = 0; NULL at the end. */
 const struct vs_schema *vs_schema_next(enum vs_kind kind, size_t *i);
 
-enum vs_make { VS_MAKE_CREATE = 0, VS_MAKE_GENERATE };
+enum vs_way { VS_MAKE_CREATE = 0, VS_MAKE_GENERATE };
 /*
  * Take a template over into a new session object's attributes: refuses unknown, foreign and
  * forbidden attributes, demands the mandatory ones, fills in what is missing, and keeps the trust
  * rules (T-P1): no wrap with decrypt, no unwrap with encrypt. Attributes the code itself makes are
  * left to it. secrets go into the arena.
  */
-VS_CK vs_schema_fill(struct vs_object *o, const struct vs_tmpl *t, enum vs_make how,
+VS_CK vs_schema_fill(struct vs_object *o, const struct vs_tmpl *t, enum vs_way how,
 	struct vs_arena *arena);
 /* Change (copy: false) or copy with changes: o holds the old attributes and gets the new ones. */
 VS_CK vs_schema_change(

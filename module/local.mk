@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# What the shared object is made of; the check-only variant in tests/module has other friends.
+module_sources = \
+	%D%/api.h \
+	%D%/api_crypto.c \
+	%D%/api_general.c \
+	%D%/api_key.c \
+	%D%/api_object.c \
+	%D%/entry.c
+module_ldflags = -module -avoid-version -no-undefined -Wl,-z,nodelete -Wl,-Bsymbolic \
+	-Wl,--version-script=$(srcdir)/module/vouchsafe-pkcs11.map
+EXTRA_DIST += %D%/vouchsafe-pkcs11.map
+
+pkcs11module_LTLIBRARIES += vouchsafe-pkcs11.la
+vouchsafe_pkcs11_la_SOURCES = $(module_sources)
+vouchsafe_pkcs11_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir) $(P11KIT_CFLAGS)
+vouchsafe_pkcs11_la_LDFLAGS = $(AM_LDFLAGS) $(module_ldflags)
+vouchsafe_pkcs11_la_LIBADD = libvstoken.la libvscrypto.la libvsclient.la libvsproto.la libvsbase.la $(CRYPTO_LIBS)
+vouchsafe_pkcs11_la_DEPENDENCIES = libvstoken.la libvscrypto.la libvsclient.la libvsproto.la libvsbase.la \
+	$(srcdir)/module/vouchsafe-pkcs11.map
