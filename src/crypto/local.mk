@@ -17,7 +17,7 @@ libvscrypto_la_SOURCES = \
 	%D%/rsa_pad.c %D%/rsa_pad.h \
 	%D%/sign.c %D%/sign.h
 libvscrypto_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
-libvscrypto_la_LIBADD = libvsbase.la $(CRYPTO_LIBS)
+libvscrypto_la_LIBADD = $(CRYPTO_LIBS)
 
 EXTRA_DIST += tests/data/wycheproof
 noinst_HEADERS += tests/unit/wycheproof.h

@@ -109,10 +109,8 @@ vs_op_generate_pair(struct vs_session *s, const void *mechanism, const void *pub
 	CK_OBJECT_HANDLE h = 0;
 	VS_CK_TRY(vs_make_publish(&pub, &h));
 	const CK_RV rv = vs_make_publish(&priv, ret_priv);
-	if (rv != CKR_OK) {
-		(void)vs_store_remove(s->token, h);
-		return rv;
-	}
+	if (rv != CKR_OK) /* both or none */
+		return vs_store_remove(s->token, h) == CKR_OK ? rv : CKR_GENERAL_ERROR;
 	*ret_pub = h;
 	return CKR_OK;
 }
