@@ -9,13 +9,15 @@ C_EncryptInit(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_H
 }
 
 VS_ENTRY
-C_Encrypt(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out, CK_ULONG_PTR out_len)
+C_Encrypt(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+	CK_ULONG_PTR out_len)
 {
 	VS_IN_SESSION(session, vs_op_once(s, VS_OP_ENCRYPT, in, in_len, out, out_len));
 }
 
 VS_ENTRY
-C_EncryptUpdate(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out, CK_ULONG_PTR out_len)
+C_EncryptUpdate(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+	CK_ULONG_PTR out_len)
 {
 	VS_IN_SESSION(session, vs_op_update(s, VS_OP_ENCRYPT, in, in_len, out, out_len));
 }
@@ -33,13 +35,15 @@ C_DecryptInit(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_H
 }
 
 VS_ENTRY
-C_Decrypt(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out, CK_ULONG_PTR out_len)
+C_Decrypt(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+	CK_ULONG_PTR out_len)
 {
 	VS_IN_SESSION(session, vs_op_once(s, VS_OP_DECRYPT, in, in_len, out, out_len));
 }
 
 VS_ENTRY
-C_DecryptUpdate(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out, CK_ULONG_PTR out_len)
+C_DecryptUpdate(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+	CK_ULONG_PTR out_len)
 {
 	VS_IN_SESSION(session, vs_op_update(s, VS_OP_DECRYPT, in, in_len, out, out_len));
 }
@@ -57,7 +61,8 @@ C_DigestInit(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism)
 }
 
 VS_ENTRY
-C_Digest(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out, CK_ULONG_PTR out_len)
+C_Digest(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+	CK_ULONG_PTR out_len)
 {
 	VS_IN_SESSION(session, vs_op_once(s, VS_OP_DIGEST, in, in_len, out, out_len));
 }
@@ -87,7 +92,8 @@ C_SignInit(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HAND
 }
 
 VS_ENTRY
-C_Sign(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out, CK_ULONG_PTR out_len)
+C_Sign(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+	CK_ULONG_PTR out_len)
 {
 	VS_IN_SESSION(session, vs_op_once(s, VS_OP_SIGN, in, in_len, out, out_len));
 }
@@ -111,7 +117,8 @@ C_VerifyInit(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HA
 }
 
 VS_ENTRY
-C_Verify(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR sig, CK_ULONG sig_len)
+C_Verify(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR sig,
+	CK_ULONG sig_len)
 {
 	VS_IN_SESSION(session, vs_op_verify(s, in, in_len, sig, sig_len));
 }
@@ -149,7 +156,8 @@ C_SeedRandom(CK_SESSION_HANDLE session, CK_BYTE_PTR seed, CK_ULONG n)
 	VS_IN_SESSION(session, CKR_RANDOM_SEED_NOT_SUPPORTED);
 }
 
-/* ---- what this token does not do --------------------------------------------------------------- */
+/* ---- what this token does not do ---------------------------------------------------------------
+ */
 
 #define REFUSE(name, args) \
 	VS_ENTRY \
@@ -160,46 +168,61 @@ C_SeedRandom(CK_SESSION_HANDLE session, CK_BYTE_PTR seed, CK_ULONG n)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-REFUSE(C_SignRecoverInit, (CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key))
-REFUSE(C_SignRecover, (CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
-			      CK_ULONG_PTR out_len))
-REFUSE(C_VerifyRecoverInit, (CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key))
-REFUSE(C_VerifyRecover, (CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
-				CK_ULONG_PTR out_len))
-REFUSE(C_DigestEncryptUpdate, (CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
-				      CK_ULONG_PTR out_len))
-REFUSE(C_DecryptDigestUpdate, (CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
-				      CK_ULONG_PTR out_len))
-REFUSE(C_SignEncryptUpdate, (CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
-				    CK_ULONG_PTR out_len))
-REFUSE(C_DecryptVerifyUpdate, (CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
-				      CK_ULONG_PTR out_len))
-REFUSE(C_MessageSignInit, (CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key))
-REFUSE(C_SignMessage, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR data,
-			      CK_ULONG data_len, CK_BYTE_PTR signature, CK_ULONG_PTR signature_len))
-REFUSE(C_SignMessageBegin, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len))
-REFUSE(C_SignMessageNext, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len,
-				  CK_BYTE_PTR data, CK_ULONG data_len, CK_BYTE_PTR signature,
-				  CK_ULONG_PTR signature_len))
+REFUSE(C_SignRecoverInit,
+	(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key))
+REFUSE(C_SignRecover,
+	(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+		CK_ULONG_PTR out_len))
+REFUSE(C_VerifyRecoverInit,
+	(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key))
+REFUSE(C_VerifyRecover,
+	(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+		CK_ULONG_PTR out_len))
+REFUSE(C_DigestEncryptUpdate,
+	(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+		CK_ULONG_PTR out_len))
+REFUSE(C_DecryptDigestUpdate,
+	(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+		CK_ULONG_PTR out_len))
+REFUSE(C_SignEncryptUpdate,
+	(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+		CK_ULONG_PTR out_len))
+REFUSE(C_DecryptVerifyUpdate,
+	(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+		CK_ULONG_PTR out_len))
+REFUSE(C_MessageSignInit,
+	(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key))
+REFUSE(C_SignMessage,
+	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR data,
+		CK_ULONG data_len, CK_BYTE_PTR signature, CK_ULONG_PTR signature_len))
+REFUSE(C_SignMessageBegin,
+	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len))
+REFUSE(C_SignMessageNext,
+	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR data,
+		CK_ULONG data_len, CK_BYTE_PTR signature, CK_ULONG_PTR signature_len))
 REFUSE(C_MessageSignFinal, (CK_SESSION_HANDLE session))
-REFUSE(C_MessageVerifyInit, (CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key))
-REFUSE(C_VerifyMessage, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len,
-				CK_BYTE_PTR data, CK_ULONG data_len, CK_BYTE_PTR signature,
-				CK_ULONG signature_len))
-REFUSE(C_VerifyMessageBegin, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len))
-REFUSE(C_VerifyMessageNext, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len,
-				    CK_BYTE_PTR data, CK_ULONG data_len, CK_BYTE_PTR signature,
-				    CK_ULONG signature_len))
+REFUSE(C_MessageVerifyInit,
+	(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key))
+REFUSE(C_VerifyMessage,
+	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR data,
+		CK_ULONG data_len, CK_BYTE_PTR signature, CK_ULONG signature_len))
+REFUSE(C_VerifyMessageBegin,
+	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len))
+REFUSE(C_VerifyMessageNext,
+	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR data,
+		CK_ULONG data_len, CK_BYTE_PTR signature, CK_ULONG signature_len))
 REFUSE(C_MessageVerifyFinal, (CK_SESSION_HANDLE session))
 /* A message of AES-GCM comes in one call; in parts its text would be out before its tag. */
-REFUSE(C_EncryptMessageBegin, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len,
-				      CK_BYTE_PTR aad, CK_ULONG aad_len))
-REFUSE(C_EncryptMessageNext, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len,
-				     CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out, CK_ULONG_PTR out_len,
-				     CK_FLAGS flags))
-REFUSE(C_DecryptMessageBegin, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len,
-				      CK_BYTE_PTR aad, CK_ULONG aad_len))
-REFUSE(C_DecryptMessageNext, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len,
-				     CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out, CK_ULONG_PTR out_len,
-				     CK_FLAGS flags))
+REFUSE(C_EncryptMessageBegin,
+	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR aad,
+		CK_ULONG aad_len))
+REFUSE(C_EncryptMessageNext,
+	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR in,
+		CK_ULONG in_len, CK_BYTE_PTR out, CK_ULONG_PTR out_len, CK_FLAGS flags))
+REFUSE(C_DecryptMessageBegin,
+	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR aad,
+		CK_ULONG aad_len))
+REFUSE(C_DecryptMessageNext,
+	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR in,
+		CK_ULONG in_len, CK_BYTE_PTR out, CK_ULONG_PTR out_len, CK_FLAGS flags))
 #pragma GCC diagnostic pop

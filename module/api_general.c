@@ -16,8 +16,8 @@ check_args(const void *args)
 	if (args == NULL)
 		return CKR_OK;
 	memcpy(&a, args, sizeof a);
-	const int given = (a.CreateMutex != NULL) + (a.DestroyMutex != NULL) + (a.LockMutex != NULL) +
-		(a.UnlockMutex != NULL);
+	const int given = (a.CreateMutex != NULL) + (a.DestroyMutex != NULL) +
+		(a.LockMutex != NULL) + (a.UnlockMutex != NULL);
 	if (a.pReserved != NULL || (given != 0 && given != 4))
 		return CKR_ARGUMENTS_BAD;
 	return CKR_OK;
@@ -141,7 +141,8 @@ C_GetMechanismList(CK_SLOT_ID slot, CK_MECHANISM_TYPE_PTR list, CK_ULONG_PTR cou
 }
 
 static CK_RV
-mechanism_info(struct vs_instance *inst, CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *ret)
+mechanism_info(
+	struct vs_instance *inst, CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *ret)
 {
 	struct vs_token *t = NULL;
 	if (ret == NULL)
@@ -182,7 +183,8 @@ C_InitPIN(CK_SESSION_HANDLE session, CK_UTF8CHAR_PTR pin, CK_ULONG pin_len)
 }
 
 VS_ENTRY
-C_SetPIN(CK_SESSION_HANDLE session, CK_UTF8CHAR_PTR old, CK_ULONG old_len, CK_UTF8CHAR_PTR new, CK_ULONG new_len)
+C_SetPIN(CK_SESSION_HANDLE session, CK_UTF8CHAR_PTR old, CK_ULONG old_len, CK_UTF8CHAR_PTR new,
+	CK_ULONG new_len)
 {
 	(void)old;
 	(void)old_len;

@@ -3,39 +3,41 @@
 #include "module/api.h"
 
 VS_ENTRY
-C_GenerateKey(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_ATTRIBUTE_PTR templ, CK_ULONG count,
-	CK_OBJECT_HANDLE_PTR key)
+C_GenerateKey(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_ATTRIBUTE_PTR templ,
+	CK_ULONG count, CK_OBJECT_HANDLE_PTR key)
 {
 	VS_IN_SESSION_TICK(session, vs_op_generate(s, mechanism, templ, count, key));
 }
 
 VS_ENTRY
-C_GenerateKeyPair(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_ATTRIBUTE_PTR public_templ,
-	CK_ULONG public_count, CK_ATTRIBUTE_PTR private_templ, CK_ULONG private_count,
-	CK_OBJECT_HANDLE_PTR public_key, CK_OBJECT_HANDLE_PTR private_key)
+C_GenerateKeyPair(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism,
+	CK_ATTRIBUTE_PTR public_templ, CK_ULONG public_count, CK_ATTRIBUTE_PTR private_templ,
+	CK_ULONG private_count, CK_OBJECT_HANDLE_PTR public_key, CK_OBJECT_HANDLE_PTR private_key)
 {
 	VS_IN_SESSION_TICK(session,
-		vs_op_generate_pair(s, mechanism, public_templ, public_count, private_templ, private_count,
-			public_key, private_key));
+		vs_op_generate_pair(s, mechanism, public_templ, public_count, private_templ,
+			private_count, public_key, private_key));
 }
 
 VS_ENTRY
-C_WrapKey(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key,
-	CK_BYTE_PTR out, CK_ULONG_PTR out_len)
+C_WrapKey(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE wrapping,
+	CK_OBJECT_HANDLE key, CK_BYTE_PTR out, CK_ULONG_PTR out_len)
 {
 	VS_IN_SESSION_TICK(session, vs_op_wrap(s, mechanism, wrapping, key, out, out_len));
 }
 
 VS_ENTRY
-C_UnwrapKey(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE unwrapping, CK_BYTE_PTR in,
-	CK_ULONG in_len, CK_ATTRIBUTE_PTR templ, CK_ULONG count, CK_OBJECT_HANDLE_PTR key)
+C_UnwrapKey(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE unwrapping,
+	CK_BYTE_PTR in, CK_ULONG in_len, CK_ATTRIBUTE_PTR templ, CK_ULONG count,
+	CK_OBJECT_HANDLE_PTR key)
 {
-	VS_IN_SESSION_TICK(session, vs_op_unwrap(s, mechanism, unwrapping, in, in_len, templ, count, key));
+	VS_IN_SESSION_TICK(
+		session, vs_op_unwrap(s, mechanism, unwrapping, in, in_len, templ, count, key));
 }
 
 VS_ENTRY
-C_DeriveKey(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE base, CK_ATTRIBUTE_PTR templ,
-	CK_ULONG count, CK_OBJECT_HANDLE_PTR key)
+C_DeriveKey(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE base,
+	CK_ATTRIBUTE_PTR templ, CK_ULONG count, CK_OBJECT_HANDLE_PTR key)
 {
 	VS_IN_SESSION_TICK(session, vs_op_derive(s, mechanism, base, templ, count, key));
 }
@@ -47,10 +49,12 @@ C_MessageEncryptInit(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_O
 }
 
 VS_ENTRY
-C_EncryptMessage(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR aad,
-	CK_ULONG aad_len, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out, CK_ULONG_PTR out_len)
+C_EncryptMessage(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len,
+	CK_BYTE_PTR aad, CK_ULONG aad_len, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+	CK_ULONG_PTR out_len)
 {
-	const struct vs_msg_args a = {parameter, parameter_len, aad, aad_len, in, in_len, out, out_len};
+	const struct vs_msg_args a = {
+		parameter, parameter_len, aad, aad_len, in, in_len, out, out_len};
 	VS_IN_SESSION(session, vs_op_message(s, VS_OP_MSG_ENCRYPT, &a));
 }
 
@@ -67,10 +71,12 @@ C_MessageDecryptInit(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_O
 }
 
 VS_ENTRY
-C_DecryptMessage(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR aad,
-	CK_ULONG aad_len, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out, CK_ULONG_PTR out_len)
+C_DecryptMessage(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len,
+	CK_BYTE_PTR aad, CK_ULONG aad_len, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+	CK_ULONG_PTR out_len)
 {
-	const struct vs_msg_args a = {parameter, parameter_len, aad, aad_len, in, in_len, out, out_len};
+	const struct vs_msg_args a = {
+		parameter, parameter_len, aad, aad_len, in, in_len, out, out_len};
 	VS_IN_SESSION(session, vs_op_message(s, VS_OP_MSG_DECRYPT, &a));
 }
 

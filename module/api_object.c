@@ -3,14 +3,15 @@
 #include "module/api.h"
 
 VS_ENTRY
-C_CreateObject(CK_SESSION_HANDLE session, CK_ATTRIBUTE_PTR templ, CK_ULONG count, CK_OBJECT_HANDLE_PTR object)
+C_CreateObject(CK_SESSION_HANDLE session, CK_ATTRIBUTE_PTR templ, CK_ULONG count,
+	CK_OBJECT_HANDLE_PTR object)
 {
 	VS_IN_SESSION_TICK(session, vs_op_create(s, templ, count, object));
 }
 
 VS_ENTRY
-C_CopyObject(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_PTR templ, CK_ULONG count,
-	CK_OBJECT_HANDLE_PTR copy)
+C_CopyObject(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_PTR templ,
+	CK_ULONG count, CK_OBJECT_HANDLE_PTR copy)
 {
 	VS_IN_SESSION_TICK(session, vs_op_copy(s, object, templ, count, copy));
 }
@@ -52,13 +53,15 @@ get_attributes(struct vs_session *s, CK_OBJECT_HANDLE h, void *templ, CK_ULONG c
 }
 
 VS_ENTRY
-C_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_PTR templ, CK_ULONG count)
+C_GetAttributeValue(
+	CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_PTR templ, CK_ULONG count)
 {
 	VS_IN_SESSION_TICK(session, get_attributes(s, object, templ, count));
 }
 
 VS_ENTRY
-C_SetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_PTR templ, CK_ULONG count)
+C_SetAttributeValue(
+	CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_PTR templ, CK_ULONG count)
 {
 	VS_IN_SESSION_TICK(session, vs_op_change(s, object, templ, count));
 }
@@ -70,7 +73,8 @@ C_FindObjectsInit(CK_SESSION_HANDLE session, CK_ATTRIBUTE_PTR templ, CK_ULONG co
 }
 
 VS_ENTRY
-C_FindObjects(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE_PTR objects, CK_ULONG max, CK_ULONG_PTR count)
+C_FindObjects(
+	CK_SESSION_HANDLE session, CK_OBJECT_HANDLE_PTR objects, CK_ULONG max, CK_ULONG_PTR count)
 {
 	VS_IN_SESSION(session, vs_find_next(s, objects, max, count));
 }

@@ -45,13 +45,15 @@ C_GetInterfaceList(CK_INTERFACE_PTR list, CK_ULONG_PTR count)
 }
 
 VS_ENTRY
-C_GetInterface(CK_UTF8CHAR_PTR name, CK_VERSION_PTR version, CK_INTERFACE_PTR_PTR ret, CK_FLAGS flags)
+C_GetInterface(
+	CK_UTF8CHAR_PTR name, CK_VERSION_PTR version, CK_INTERFACE_PTR_PTR ret, CK_FLAGS flags)
 {
 	if (ret == NULL)
 		return CKR_ARGUMENTS_BAD;
 	for (size_t i = 0; i < N_INTERFACES; i++) {
 		const CK_VERSION *have = interfaces[i].pFunctionList;
-		if (name != NULL && strcmp((const char *)name, (const char *)interfaces[i].pInterfaceName) != 0)
+		if (name != NULL &&
+			strcmp((const char *)name, (const char *)interfaces[i].pInterfaceName) != 0)
 			continue;
 		if (version != NULL && memcmp(version, have, sizeof *version) != 0)
 			continue;

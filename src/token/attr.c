@@ -116,7 +116,8 @@ place(struct vs_attrs *as, CK_ATTRIBUTE_TYPE type)
 }
 
 VS_CK
-vs_attrs_set(struct vs_attrs *as, struct vs_arena *arena, CK_ATTRIBUTE_TYPE type, const void *p, size_t n)
+vs_attrs_set(struct vs_attrs *as, struct vs_arena *arena, CK_ATTRIBUTE_TYPE type, const void *p,
+	size_t n)
 {
 	struct vs_attr made = {.type = type, .n = n};
 	if (arena != NULL && n != 0) {

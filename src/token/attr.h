@@ -19,9 +19,9 @@
 	} while (0)
 
 enum {
-	VS_TMPL_MAX = 256,               /* attributes in one template */
+	VS_TMPL_MAX = 256, /* attributes in one template */
 	VS_ATTR_BYTES_MAX = 1024 * 1024, /* one value given by a caller */
-	VS_ATTRS_MAX = 64,               /* attributes of one session object */
+	VS_ATTRS_MAX = 64, /* attributes of one session object */
 };
 
 /* The caller's array. */
@@ -61,8 +61,8 @@ struct vs_attrs {
 
 void vs_attrs_done(struct vs_attrs *as);
 /* Add or replace; arena is NULL for what is no secret. HOST_MEMORY. */
-VS_CK vs_attrs_set(struct vs_attrs *as, struct vs_arena *arena, CK_ATTRIBUTE_TYPE type, const void *p,
-	size_t n);
+VS_CK vs_attrs_set(struct vs_attrs *as, struct vs_arena *arena, CK_ATTRIBUTE_TYPE type,
+	const void *p, size_t n);
 VS_CK vs_attrs_set_bool(struct vs_attrs *as, CK_ATTRIBUTE_TYPE type, bool v);
 VS_CK vs_attrs_set_ulong(struct vs_attrs *as, CK_ATTRIBUTE_TYPE type, CK_ULONG v);
 const struct vs_attr *vs_attrs_get(const struct vs_attrs *as, CK_ATTRIBUTE_TYPE type);

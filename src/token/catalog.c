@@ -148,7 +148,8 @@ add(struct vs_catalog *c, enum vs_kind kind, const struct vs_cat_entry *e, CK_OB
 }
 
 static CK_RV
-add_entry(struct vs_catalog *c, const struct vs_cat_entry *e, struct vs_idmap *ids, _Atomic uint64_t *next)
+add_entry(struct vs_catalog *c, const struct vs_cat_entry *e, struct vs_idmap *ids,
+	_Atomic uint64_t *next)
 {
 	static const struct {
 		enum vs_kind key, public;
@@ -194,8 +195,8 @@ fill(struct vs_catalog *c, struct vs_idmap *ids, _Atomic uint64_t *next, uint64_
 }
 
 VS_CK
-vs_catalog_make(struct vs_catalog_data *data, struct vs_idmap *ids, _Atomic uint64_t *next, uint64_t seed,
-	struct vs_catalog **ret)
+vs_catalog_make(struct vs_catalog_data *data, struct vs_idmap *ids, _Atomic uint64_t *next,
+	uint64_t seed, struct vs_catalog **ret)
 {
 	struct vs_catalog *c = calloc(1, sizeof *c);
 	if (c == NULL) {

@@ -193,20 +193,24 @@ typedef CK_INTERFACE_PTR *CK_INTERFACE_PTR_PTR;
 	__attribute__((visibility("default"))) CK_RV name args
 
 VS_CK_3_0(C_GetInterfaceList, (CK_INTERFACE_PTR list, CK_ULONG_PTR count));
-VS_CK_3_0(C_GetInterface, (CK_UTF8CHAR_PTR name, CK_VERSION_PTR version,
-		CK_INTERFACE_PTR_PTR ret, CK_FLAGS flags));
-VS_CK_3_0(C_LoginUser, (CK_SESSION_HANDLE session, CK_ULONG user_type, CK_UTF8CHAR_PTR pin,
-		CK_ULONG pin_len, CK_UTF8CHAR_PTR user, CK_ULONG user_len));
+VS_CK_3_0(C_GetInterface,
+	(CK_UTF8CHAR_PTR name, CK_VERSION_PTR version, CK_INTERFACE_PTR_PTR ret, CK_FLAGS flags));
+VS_CK_3_0(C_LoginUser,
+	(CK_SESSION_HANDLE session, CK_ULONG user_type, CK_UTF8CHAR_PTR pin, CK_ULONG pin_len,
+		CK_UTF8CHAR_PTR user, CK_ULONG user_len));
 VS_CK_3_0(C_SessionCancel, (CK_SESSION_HANDLE session, CK_FLAGS flags));
 #define VS_CK_MESSAGE_CRYPT(Init, One, Begin, Next, Final) \
-	VS_CK_3_0(Init, (CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, \
-			CK_OBJECT_HANDLE key)); \
-	VS_CK_3_0(One, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, \
+	VS_CK_3_0(Init, \
+		(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key)); \
+	VS_CK_3_0(One, \
+		(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, \
 			CK_BYTE_PTR aad, CK_ULONG aad_len, CK_BYTE_PTR in, CK_ULONG in_len, \
 			CK_BYTE_PTR out, CK_ULONG_PTR out_len)); \
-	VS_CK_3_0(Begin, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter, \
-			CK_ULONG parameter_len, CK_BYTE_PTR aad, CK_ULONG aad_len)); \
-	VS_CK_3_0(Next, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, \
+	VS_CK_3_0(Begin, \
+		(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, \
+			CK_BYTE_PTR aad, CK_ULONG aad_len)); \
+	VS_CK_3_0(Next, \
+		(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, \
 			CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out, CK_ULONG_PTR out_len, \
 			CK_FLAGS flags)); \
 	VS_CK_3_0(Final, (CK_SESSION_HANDLE session))
@@ -214,27 +218,27 @@ VS_CK_MESSAGE_CRYPT(C_MessageEncryptInit, C_EncryptMessage, C_EncryptMessageBegi
 	C_EncryptMessageNext, C_MessageEncryptFinal);
 VS_CK_MESSAGE_CRYPT(C_MessageDecryptInit, C_DecryptMessage, C_DecryptMessageBegin,
 	C_DecryptMessageNext, C_MessageDecryptFinal);
-VS_CK_3_0(C_MessageSignInit, (CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism,
-		CK_OBJECT_HANDLE key));
-VS_CK_3_0(C_SignMessage, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
-		CK_ULONG parameter_len, CK_BYTE_PTR data, CK_ULONG data_len, CK_BYTE_PTR signature,
-		CK_ULONG_PTR signature_len));
-VS_CK_3_0(C_SignMessageBegin, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
-		CK_ULONG parameter_len));
-VS_CK_3_0(C_SignMessageNext, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
-		CK_ULONG parameter_len, CK_BYTE_PTR data, CK_ULONG data_len, CK_BYTE_PTR signature,
-		CK_ULONG_PTR signature_len));
+VS_CK_3_0(C_MessageSignInit,
+	(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key));
+VS_CK_3_0(C_SignMessage,
+	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR data,
+		CK_ULONG data_len, CK_BYTE_PTR signature, CK_ULONG_PTR signature_len));
+VS_CK_3_0(C_SignMessageBegin,
+	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len));
+VS_CK_3_0(C_SignMessageNext,
+	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR data,
+		CK_ULONG data_len, CK_BYTE_PTR signature, CK_ULONG_PTR signature_len));
 VS_CK_3_0(C_MessageSignFinal, (CK_SESSION_HANDLE session));
-VS_CK_3_0(C_MessageVerifyInit, (CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism,
-		CK_OBJECT_HANDLE key));
-VS_CK_3_0(C_VerifyMessage, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
-		CK_ULONG parameter_len, CK_BYTE_PTR data, CK_ULONG data_len, CK_BYTE_PTR signature,
-		CK_ULONG signature_len));
-VS_CK_3_0(C_VerifyMessageBegin, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
-		CK_ULONG parameter_len));
-VS_CK_3_0(C_VerifyMessageNext, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
-		CK_ULONG parameter_len, CK_BYTE_PTR data, CK_ULONG data_len, CK_BYTE_PTR signature,
-		CK_ULONG signature_len));
+VS_CK_3_0(C_MessageVerifyInit,
+	(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key));
+VS_CK_3_0(C_VerifyMessage,
+	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR data,
+		CK_ULONG data_len, CK_BYTE_PTR signature, CK_ULONG signature_len));
+VS_CK_3_0(C_VerifyMessageBegin,
+	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len));
+VS_CK_3_0(C_VerifyMessageNext,
+	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR data,
+		CK_ULONG data_len, CK_BYTE_PTR signature, CK_ULONG signature_len));
 VS_CK_3_0(C_MessageVerifyFinal, (CK_SESSION_HANDLE session));
 
 /*
@@ -242,29 +246,39 @@ VS_CK_3_0(C_MessageVerifyFinal, (CK_SESSION_HANDLE session));
  * Both tables of entry.c and the structure below come from here.
  */
 #define VS_CK_LIST_2_40(X) \
-	X(C_Initialize) X(C_Finalize) X(C_GetInfo) X(C_GetFunctionList) X(C_GetSlotList) \
-	X(C_GetSlotInfo) X(C_GetTokenInfo) X(C_GetMechanismList) X(C_GetMechanismInfo) \
-	X(C_InitToken) X(C_InitPIN) X(C_SetPIN) X(C_OpenSession) X(C_CloseSession) \
-	X(C_CloseAllSessions) X(C_GetSessionInfo) X(C_GetOperationState) X(C_SetOperationState) \
-	X(C_Login) X(C_Logout) X(C_CreateObject) X(C_CopyObject) X(C_DestroyObject) \
-	X(C_GetObjectSize) X(C_GetAttributeValue) X(C_SetAttributeValue) X(C_FindObjectsInit) \
-	X(C_FindObjects) X(C_FindObjectsFinal) X(C_EncryptInit) X(C_Encrypt) X(C_EncryptUpdate) \
-	X(C_EncryptFinal) X(C_DecryptInit) X(C_Decrypt) X(C_DecryptUpdate) X(C_DecryptFinal) \
-	X(C_DigestInit) X(C_Digest) X(C_DigestUpdate) X(C_DigestKey) X(C_DigestFinal) \
-	X(C_SignInit) X(C_Sign) X(C_SignUpdate) X(C_SignFinal) X(C_SignRecoverInit) \
-	X(C_SignRecover) X(C_VerifyInit) X(C_Verify) X(C_VerifyUpdate) X(C_VerifyFinal) \
-	X(C_VerifyRecoverInit) X(C_VerifyRecover) X(C_DigestEncryptUpdate) \
-	X(C_DecryptDigestUpdate) X(C_SignEncryptUpdate) X(C_DecryptVerifyUpdate) X(C_GenerateKey) \
-	X(C_GenerateKeyPair) X(C_WrapKey) X(C_UnwrapKey) X(C_DeriveKey) X(C_SeedRandom) \
-	X(C_GenerateRandom) X(C_GetFunctionStatus) X(C_CancelFunction) X(C_WaitForSlotEvent)
+	X(C_Initialize) \
+	X(C_Finalize) X(C_GetInfo) X(C_GetFunctionList) X(C_GetSlotList) X(C_GetSlotInfo) X( \
+		C_GetTokenInfo) X(C_GetMechanismList) X(C_GetMechanismInfo) X(C_InitToken) X(C_InitPIN) \
+		X(C_SetPIN) X(C_OpenSession) X(C_CloseSession) X(C_CloseAllSessions) X(C_GetSessionInfo) X( \
+			C_GetOperationState) X(C_SetOperationState) X(C_Login) X(C_Logout) X(C_CreateObject) \
+			X(C_CopyObject) X(C_DestroyObject) X(C_GetObjectSize) X(C_GetAttributeValue) X( \
+				C_SetAttributeValue) X(C_FindObjectsInit) X(C_FindObjects) X(C_FindObjectsFinal) \
+				X(C_EncryptInit) X(C_Encrypt) X(C_EncryptUpdate) X(C_EncryptFinal) X( \
+					C_DecryptInit) X(C_Decrypt) X(C_DecryptUpdate) X(C_DecryptFinal) \
+					X(C_DigestInit) X(C_Digest) X(C_DigestUpdate) X(C_DigestKey) X( \
+						C_DigestFinal) X(C_SignInit) X(C_Sign) X(C_SignUpdate) \
+						X(C_SignFinal) X(C_SignRecoverInit) X(C_SignRecover) X( \
+							C_VerifyInit) X(C_Verify) X(C_VerifyUpdate) X(C_VerifyFinal) \
+							X(C_VerifyRecoverInit) X(C_VerifyRecover) X( \
+								C_DigestEncryptUpdate) X(C_DecryptDigestUpdate) \
+								X(C_SignEncryptUpdate) X(C_DecryptVerifyUpdate) X( \
+									C_GenerateKey) X(C_GenerateKeyPair) \
+									X(C_WrapKey) X(C_UnwrapKey) X( \
+										C_DeriveKey) X(C_SeedRandom) \
+										X(C_GenerateRandom) X( \
+											C_GetFunctionStatus) \
+											X(C_CancelFunction) \
+												X(C_WaitForSlotEvent)
 #define VS_CK_LIST_3_0(X) \
-	X(C_GetInterfaceList) X(C_GetInterface) X(C_LoginUser) X(C_SessionCancel) \
-	X(C_MessageEncryptInit) X(C_EncryptMessage) X(C_EncryptMessageBegin) \
-	X(C_EncryptMessageNext) X(C_MessageEncryptFinal) X(C_MessageDecryptInit) \
-	X(C_DecryptMessage) X(C_DecryptMessageBegin) X(C_DecryptMessageNext) \
-	X(C_MessageDecryptFinal) X(C_MessageSignInit) X(C_SignMessage) X(C_SignMessageBegin) \
-	X(C_SignMessageNext) X(C_MessageSignFinal) X(C_MessageVerifyInit) X(C_VerifyMessage) \
-	X(C_VerifyMessageBegin) X(C_VerifyMessageNext) X(C_MessageVerifyFinal)
+	X(C_GetInterfaceList) \
+	X(C_GetInterface) X(C_LoginUser) X(C_SessionCancel) X(C_MessageEncryptInit) X( \
+		C_EncryptMessage) X(C_EncryptMessageBegin) X(C_EncryptMessageNext) \
+		X(C_MessageEncryptFinal) X(C_MessageDecryptInit) X(C_DecryptMessage) X( \
+			C_DecryptMessageBegin) X(C_DecryptMessageNext) X(C_MessageDecryptFinal) \
+			X(C_MessageSignInit) X(C_SignMessage) X(C_SignMessageBegin) \
+				X(C_SignMessageNext) X(C_MessageSignFinal) X(C_MessageVerifyInit) \
+					X(C_VerifyMessage) X(C_VerifyMessageBegin) \
+						X(C_VerifyMessageNext) X(C_MessageVerifyFinal)
 
 typedef struct CK_FUNCTION_LIST_3_0 {
 	CK_VERSION version;

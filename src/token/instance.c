@@ -152,7 +152,8 @@ start(struct vs_instance *inst, struct vs_profile *remembered)
 	inst->seed |= 1;
 	const char *log = vs_profile_elevated() ? NULL : secure_getenv("VOUCHSAFE_LOG");
 	inst->log_path[0] = '\0';
-	if (remembered == NULL && log != NULL && log[0] == '/' && strlen(log) < sizeof inst->log_path)
+	if (remembered == NULL && log != NULL && log[0] == '/' &&
+		strlen(log) < sizeof inst->log_path)
 		(void)snprintf(inst->log_path, sizeof inst->log_path, "%s", log);
 	inst->log_fd = -2;
 	inst->profile = remembered;
@@ -223,7 +224,7 @@ VS_CK
 vs_instance_init(struct vs_instance *_Atomic *slot)
 {
 	struct vs_profile *remembered = NULL;
-	char log_path[sizeof ((struct vs_instance *)0)->log_path] = "";
+	char log_path[sizeof((struct vs_instance *)0)->log_path] = "";
 	struct vs_instance *inst = atomic_load(slot);
 	if (inst != NULL && atomic_load(&inst->alive[1]) == 0)
 		remembered = leave_parents(slot, inst, log_path);
@@ -284,7 +285,8 @@ vs_instance_fini(struct vs_instance *inst)
 	return CKR_OK;
 }
 
-/* ---- log --------------------------------------------------------------------------------------- */
+/* ---- log ---------------------------------------------------------------------------------------
+ */
 
 /* Opened at the first line: C_Initialize reads the profile and nothing else. */
 static int
@@ -295,7 +297,8 @@ log_fd(struct vs_instance *inst)
 		inst->log_fd = -1;
 		const int fd = inst->log_path[0] == '\0'
 			? -1
-			: open(inst->log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY,
+			: open(inst->log_path,
+				  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY,
 				  0600);
 		/* A descriptor below 3 is the host's standard input, output or error. */
 		inst->log_fd = fd >= 0 && fd < 3 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : fd;
@@ -320,7 +323,8 @@ vs_token_note(struct vs_token *t, const char *what, vs_rc rc, const struct vs_er
 	vs_log_err(&log, VS_LOG_ERROR, "token", said, err);
 }
 
-/* ---- slots and tokens -------------------------------------------------------------------------- */
+/* ---- slots and tokens --------------------------------------------------------------------------
+ */
 
 /* Blank-padded, never NUL-padded; a character of several bytes is not cut. */
 static void
@@ -376,7 +380,8 @@ void
 vs_token_slot_info(const struct vs_token *t, CK_SLOT_INFO *ret)
 {
 	char text[80];
-	*ret = (CK_SLOT_INFO){.flags = CKF_TOKEN_PRESENT | CKF_HW_SLOT, .firmwareVersion = our_version};
+	*ret = (CK_SLOT_INFO){
+		.flags = CKF_TOKEN_PRESENT | CKF_HW_SLOT, .firmwareVersion = our_version};
 	(void)snprintf(text, sizeof text, "Vouchsafe %s", t->conf->label);
 	pad(ret->slotDescription, sizeof ret->slotDescription, text);
 	pad(ret->manufacturerID, sizeof ret->manufacturerID, "Vouchsafe");
@@ -408,7 +413,8 @@ vs_token_info(struct vs_token *t, CK_TOKEN_INFO *ret)
 	memset(ret->utcTime, ' ', sizeof ret->utcTime);
 }
 
-/* ---- catalog ----------------------------------------------------------------------------------- */
+/* ---- catalog -----------------------------------------------------------------------------------
+ */
 
 static struct vs_catalog *
 current(struct vs_token *t)
@@ -426,7 +432,8 @@ publish(struct vs_token *t, struct vs_catalog_data *data)
 	CK_RV rv = CKR_OK;
 	struct vs_catalog *made = NULL;
 	struct vs_catalog *old = NULL;
-	const int64_t fresh_s = t->conf->visible_attested ? VS_CATALOG_FRESH_ATTESTED_S : VS_CATALOG_FRESH_S;
+	const int64_t fresh_s =
+		t->conf->visible_attested ? VS_CATALOG_FRESH_ATTESTED_S : VS_CATALOG_FRESH_S;
 	(void)pthread_mutex_lock(&t->lock);
 	if (data != NULL)
 		rv = vs_catalog_make(data, t->ids, &t->inst->next_number, t->inst->seed, &made);

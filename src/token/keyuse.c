@@ -51,7 +51,8 @@ is_over(const struct vs_ukey *u)
 	return vs_page_allows(u->page, u->key_no, true) != VS_E_OK;
 }
 
-/* ---- sweeping ---------------------------------------------------------------------------------- */
+/* ---- sweeping ----------------------------------------------------------------------------------
+ */
 
 /* Take what is over (or everything) out of the token's list; the caller lets go of it. */
 static struct vs_ukey *
@@ -144,9 +145,11 @@ vs_keyuse_abandon(struct vs_token *t)
 	}
 	t->keys = NULL;
 	for (unsigned k = 0; k < VS_KIND_COUNT_; k++) {
-		for (struct vs_object *o = t->store.class[k]; o != NULL; o = o->next[VS_CHAIN_CLASS]) {
+		for (struct vs_object *o = t->store.class[k]; o != NULL;
+			o = o->next[VS_CHAIN_CLASS]) {
 			struct vs_pkey *key = atomic_load(&o->pkey);
-			/* Contexts may let go of the object; it must not wipe itself in the arena. */
+			/* Contexts may let go of the object; it must not wipe itself in the arena.
+			 */
 			vs_object_ref(o);
 			if (key != NULL && vs_pkey_octets(key).p != NULL)
 				(void)vs_pkey_ref(key);
@@ -155,7 +158,8 @@ vs_keyuse_abandon(struct vs_token *t)
 	(void)pthread_mutex_unlock(&t->lock);
 }
 
-/* ---- keys that need no gate -------------------------------------------------------------------- */
+/* ---- keys that need no gate --------------------------------------------------------------------
+ */
 
 static struct vs_key_public
 public_of(const struct vs_cat_entry *e)
@@ -204,7 +208,8 @@ vs_keyuse_desc(const struct vs_object *o, struct vs_key_desc *ret)
 		*ret = (struct vs_key_desc){0};
 }
 
-/* ---- the gate ---------------------------------------------------------------------------------- */
+/* ---- the gate ----------------------------------------------------------------------------------
+ */
 
 static int64_t
 gate_deadline(void)
@@ -284,13 +289,14 @@ check_is_shown(const struct vs_pkey *key, const struct vs_cat_entry *e, struct v
 	}
 	if (!same)
 		VS_FAIL(err, REFUSED_KEY,
-			"the released key is not the key that is shown under this name; it was not used");
+			"the released key is not the key that is shown under this name; it was not "
+			"used");
 	return VS_OK;
 }
 
 static VS_RC
-build(struct vs_token *t, const struct vs_cat_entry *e, const struct vs_secret *bytes, struct vs_pkey **ret,
-	struct vs_err *err)
+build(struct vs_token *t, const struct vs_cat_entry *e, const struct vs_secret *bytes,
+	struct vs_pkey **ret, struct vs_err *err)
 {
 	struct vs_ossl *ossl = NULL;
 	struct vs_arena *arena = NULL;
@@ -371,7 +377,8 @@ fetch(struct vs_token *t, const struct vs_cat_entry *e, struct vs_grant *live, s
 	if (g == NULL)
 		VS_TRY(need(t, NULL, 0, &g, err));
 	VS_TRY(vs_instance_client(t->inst, &client, err));
-	VS_TRY(vs_client_key(client, g, e->name, e->version, gate_deadline(), &bytes, &key_no, err));
+	VS_TRY(vs_client_key(
+		client, g, e->name, e->version, gate_deadline(), &bytes, &key_no, err));
 	VS_TRY(build(t, e, &bytes, &key, err));
 	return publish(t, e, g, key_no, &key, ret, err);
 }
@@ -412,7 +419,8 @@ open_private(struct vs_token *t, struct vs_object *o, struct vs_ukey **ret)
 }
 
 VS_CK
-vs_keyuse_open(struct vs_token *t, struct vs_object *o, struct vs_pkey **ret_key, struct vs_ukey **ret_ukey)
+vs_keyuse_open(struct vs_token *t, struct vs_object *o, struct vs_pkey **ret_key,
+	struct vs_ukey **ret_ukey)
 {
 	const bool private = (1u << o->kind) & (VS_K_PRIV | VS_K_SECRET);
 	if (!vs_object_is_token(o) || !private) {

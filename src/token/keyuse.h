@@ -29,8 +29,8 @@ enum vs_code vs_ukey_allows(const struct vs_ukey *u, bool began);
  * session objects. For a private or secret key of the token this asks the gate and may wait for
  * an attestation. Call without the token lock.
  */
-VS_CK vs_keyuse_open(
-	struct vs_token *t, struct vs_object *o, struct vs_pkey **ret_key, struct vs_ukey **ret_ukey);
+VS_CK vs_keyuse_open(struct vs_token *t, struct vs_object *o, struct vs_pkey **ret_key,
+	struct vs_ukey **ret_ukey);
 /* What can be known of the object's key without having it. */
 struct vs_key_desc;
 void vs_keyuse_desc(const struct vs_object *o, struct vs_key_desc *ret);

@@ -44,7 +44,8 @@ vs_make_object(struct vs_make *m, enum vs_kind kind, CK_KEY_TYPE type)
 	return vs_attrs_set_ulong(&m->object->attrs, CKA_KEY_TYPE, type);
 }
 
-/* ---- from attributes to a key ------------------------------------------------------------------ */
+/* ---- from attributes to a key ------------------------------------------------------------------
+ */
 
 static struct vs_bytes
 bytes(const struct vs_object *o, CK_ATTRIBUTE_TYPE type)
@@ -63,7 +64,8 @@ ec_public(const struct vs_object *o, struct vs_key_public *ret)
 		return CKR_CURVE_NOT_SUPPORTED;
 	if (point.n == 0)
 		return CKR_OK;
-	return vs_ckrv(vs_curve_split_point(ret->curve, point, &ret->x, &ret->y, NULL), VS_DOING_CREATE);
+	return vs_ckrv(
+		vs_curve_split_point(ret->curve, point, &ret->x, &ret->y, NULL), VS_DOING_CREATE);
 }
 
 static struct vs_key_public
@@ -102,10 +104,12 @@ vs_make_key(struct vs_make *m)
 	switch (m->object->kind) {
 	case VS_KIND_PUB_RSA:
 		pub = rsa_public(m->object);
-		return vs_ckrv(vs_pkey_from_public(m->ossl, &pub, true, &m->key, NULL), VS_DOING_CREATE);
+		return vs_ckrv(
+			vs_pkey_from_public(m->ossl, &pub, true, &m->key, NULL), VS_DOING_CREATE);
 	case VS_KIND_PUB_EC:
 		VS_CK_TRY(ec_public(m->object, &pub));
-		return vs_ckrv(vs_pkey_from_public(m->ossl, &pub, true, &m->key, NULL), VS_DOING_CREATE);
+		return vs_ckrv(
+			vs_pkey_from_public(m->ossl, &pub, true, &m->key, NULL), VS_DOING_CREATE);
 	case VS_KIND_PRIV_RSA:
 	case VS_KIND_PRIV_EC: return private_key(m);
 	case VS_KIND_AES:
@@ -123,7 +127,8 @@ vs_make_key(struct vs_make *m)
 	return CKR_TEMPLATE_INCONSISTENT;
 }
 
-/* ---- from a key to attributes ------------------------------------------------------------------ */
+/* ---- from a key to attributes ------------------------------------------------------------------
+ */
 
 static VS_CK
 set(struct vs_make *m, CK_ATTRIBUTE_TYPE type, struct vs_bytes v, bool secret)
@@ -162,7 +167,8 @@ set_public(struct vs_make *m)
 	if (desc.type == VS_KEY_RSA) {
 		VS_CK_TRY(set(m, CKA_MODULUS, pub.n, false));
 		if (m->object->kind == VS_KIND_PUB_RSA)
-			VS_CK_TRY(vs_attrs_set_ulong(&m->object->attrs, CKA_MODULUS_BITS, desc.bits));
+			VS_CK_TRY(
+				vs_attrs_set_ulong(&m->object->attrs, CKA_MODULUS_BITS, desc.bits));
 		return set(m, CKA_PUBLIC_EXPONENT, pub.e, false);
 	}
 	VS_CK_TRY(set(m, CKA_EC_PARAMS, vs_curve_oid_der(desc.curve), false));
@@ -229,8 +235,8 @@ vs_make_from_key(struct vs_make *m, CK_MECHANISM_TYPE mechanism, bool local)
 }
 
 VS_CK
-vs_make_secret(struct vs_make *m, const struct vs_tmpl *t, CK_KEY_TYPE otherwise, struct vs_bytes octets,
-	enum vs_doing doing)
+vs_make_secret(struct vs_make *m, const struct vs_tmpl *t, CK_KEY_TYPE otherwise,
+	struct vs_bytes octets, enum vs_doing doing)
 {
 	CK_ULONG class = CKO_SECRET_KEY;
 	CK_ULONG type = otherwise;

@@ -29,8 +29,8 @@ VS_CK vs_make_from_key(struct vs_make *m, CK_MECHANISM_TYPE mechanism, bool loca
 /* ALWAYS_SENSITIVE and NEVER_EXTRACTABLE of something derived or unwrapped. */
 VS_CK vs_make_history(struct vs_make *m, bool always_sensitive, bool never_extractable);
 /* A secret or data object of these octets, as a template asks. */
-VS_CK vs_make_secret(struct vs_make *m, const struct vs_tmpl *t, CK_KEY_TYPE otherwise, struct vs_bytes octets,
-	enum vs_doing doing);
+VS_CK vs_make_secret(struct vs_make *m, const struct vs_tmpl *t, CK_KEY_TYPE otherwise,
+	struct vs_bytes octets, enum vs_doing doing);
 VS_CK vs_make_publish(struct vs_make *m, CK_OBJECT_HANDLE *ret);
 
 #endif

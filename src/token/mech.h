@@ -28,7 +28,13 @@ enum vs_param {
 	VS_PARAM_COUNT_,
 };
 
-enum vs_derive { VS_DERIVE_NONE = 0, VS_DERIVE_ECDH, VS_DERIVE_ECDH_COFACTOR, VS_DERIVE_HKDF, VS_DERIVE_HKDF_DATA };
+enum vs_derive {
+	VS_DERIVE_NONE = 0,
+	VS_DERIVE_ECDH,
+	VS_DERIVE_ECDH_COFACTOR,
+	VS_DERIVE_HKDF,
+	VS_DERIVE_HKDF_DATA
+};
 enum vs_switch { VS_SWITCH_NONE = 0, VS_SWITCH_RAW_RSA }; /* off unless the profile says so */
 
 /* Key families, as bits. */

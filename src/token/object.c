@@ -68,7 +68,8 @@ vs_kind_of(CK_OBJECT_CLASS class, CK_KEY_TYPE key_type)
 	for (unsigned k = 1; k < VS_KIND_COUNT_; k++) {
 		if (k == VS_KIND_GENERIC || k == VS_KIND_PROFILE || kinds[k].class != class)
 			continue;
-		if (kinds[k].key_type == CK_UNAVAILABLE_INFORMATION || kinds[k].key_type == key_type)
+		if (kinds[k].key_type == CK_UNAVAILABLE_INFORMATION ||
+			kinds[k].key_type == key_type)
 			return (enum vs_kind)k;
 	}
 	return VS_KIND_NONE;
@@ -308,7 +309,8 @@ copy_one(const struct vs_object *o, CK_ATTRIBUTE *a)
 	const enum vs_get got = vs_object_get(o, a->type, &v);
 	if (got != VS_GET_OK) {
 		a->ulValueLen = CK_UNAVAILABLE_INFORMATION;
-		return got == VS_GET_SENSITIVE ? CKR_ATTRIBUTE_SENSITIVE : CKR_ATTRIBUTE_TYPE_INVALID;
+		return got == VS_GET_SENSITIVE ? CKR_ATTRIBUTE_SENSITIVE
+					       : CKR_ATTRIBUTE_TYPE_INVALID;
 	}
 	if (a->pValue != NULL && a->ulValueLen < v.n) {
 		a->ulValueLen = CK_UNAVAILABLE_INFORMATION;

@@ -86,7 +86,8 @@ static void
 grow(struct vs_objset *s)
 {
 	struct vs_objset big;
-	if (s->n_buckets >= BUCKETS_MAX || vs_objset_init(&big, s->seed, s->n_buckets * 2) != CKR_OK)
+	if (s->n_buckets >= BUCKETS_MAX ||
+		vs_objset_init(&big, s->seed, s->n_buckets * 2) != CKR_OK)
 		return;
 	big.n = s->n;
 	memcpy(big.class, s->class, sizeof big.class);

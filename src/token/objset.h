@@ -28,6 +28,7 @@ struct vs_object *vs_objset_by_handle(const struct vs_objset *s, CK_OBJECT_HANDL
 /* Return false to stop. */
 typedef bool vs_objset_fn(void *arg, struct vs_object *o);
 /* Each object that fits the template, through the narrowest index. False when stopped. */
-bool vs_objset_find(const struct vs_objset *s, const struct vs_tmpl *t, vs_objset_fn *fn, void *arg);
+bool
+vs_objset_find(const struct vs_objset *s, const struct vs_tmpl *t, vs_objset_fn *fn, void *arg);
 
 #endif

@@ -22,7 +22,8 @@ static const struct {
 	[VS_OP_MSG_DECRYPT] = {CKF_MESSAGE_DECRYPT, CKA_DECRYPT, VS_USE_CRYPT, VS_DOING_DECRYPT},
 };
 
-/* ---- the struct --------------------------------------------------------------------------------- */
+/* ---- the struct ---------------------------------------------------------------------------------
+ */
 
 static struct vs_op *
 have_op(struct vs_session *s, enum vs_op_kind kind)
@@ -90,7 +91,8 @@ vs_op_free(struct vs_op *op)
 	free(op);
 }
 
-/* ---- the key ------------------------------------------------------------------------------------ */
+/* ---- the key ------------------------------------------------------------------------------------
+ */
 
 static unsigned
 family_of(enum vs_kind kind)
@@ -165,12 +167,13 @@ same_object(const struct vs_session *s, const struct vs_op *op, CK_OBJECT_HANDLE
 	if (!vs_object_is_token(o))
 		return s->token->conf->login == VS_LOGIN_NONE;
 	return s->catalog == o->catalog &&
-		s->catalog_word == atomic_load_explicit(&s->token->catalog_word, memory_order_acquire);
+		s->catalog_word ==
+		atomic_load_explicit(&s->token->catalog_word, memory_order_acquire);
 }
 
 VS_CK
-vs_op_find(struct vs_session *s, struct vs_op *op, CK_OBJECT_HANDLE h, CK_ATTRIBUTE_TYPE usage, CK_RV bad_handle,
-	CK_RV bad_type)
+vs_op_find(struct vs_session *s, struct vs_op *op, CK_OBJECT_HANDLE h, CK_ATTRIBUTE_TYPE usage,
+	CK_RV bad_handle, CK_RV bad_type)
 {
 	if (!same_object(s, op, h)) {
 		struct vs_object *o = vs_session_object(s, h);
@@ -196,7 +199,8 @@ vs_op_open(struct vs_session *s, struct vs_op *op)
 	return vs_keyuse_open(s->token, op->object, &op->key, &op->ukey);
 }
 
-/* ---- init --------------------------------------------------------------------------------------- */
+/* ---- init ---------------------------------------------------------------------------------------
+ */
 
 static const struct vs_engine *
 engine_for(enum vs_op_kind kind, const struct vs_mech *row)
@@ -259,11 +263,13 @@ vs_op_init(struct vs_session *s, enum vs_op_kind kind, const void *mechanism, CK
 		vs_op_end(op);
 		return rv;
 	}
-	op->phase = kind == VS_OP_MSG_ENCRYPT || kind == VS_OP_MSG_DECRYPT ? VS_PHASE_MESSAGE : VS_PHASE_READY;
+	op->phase = kind == VS_OP_MSG_ENCRYPT || kind == VS_OP_MSG_DECRYPT ? VS_PHASE_MESSAGE
+									   : VS_PHASE_READY;
 	return CKR_OK;
 }
 
-/* ---- steps --------------------------------------------------------------------------------------- */
+/* ---- steps
+ * --------------------------------------------------------------------------------------- */
 
 bool
 vs_op_room(size_t need, bool exact, const void *out, CK_ULONG *out_n, CK_RV *ret)
@@ -298,7 +304,8 @@ vs_op_allowed(struct vs_session *s, struct vs_op *op)
 
 /* The operation, if it is in one of two phases. */
 static VS_CK
-get(struct vs_session *s, enum vs_op_kind kind, enum vs_phase a, enum vs_phase b, struct vs_op **ret)
+get(struct vs_session *s, enum vs_op_kind kind, enum vs_phase a, enum vs_phase b,
+	struct vs_op **ret)
 {
 	struct vs_op *op = s->op[kind];
 	if (op == NULL || op->phase == VS_PHASE_IDLE)
@@ -328,7 +335,8 @@ finish(struct vs_op *op, CK_RV rv, size_t n, CK_ULONG *out_n)
 }
 
 VS_CK
-vs_op_once(struct vs_session *s, enum vs_op_kind kind, const void *in, CK_ULONG in_n, void *out, CK_ULONG *out_n)
+vs_op_once(struct vs_session *s, enum vs_op_kind kind, const void *in, CK_ULONG in_n, void *out,
+	CK_ULONG *out_n)
 {
 	struct vs_op *op = NULL;
 	CK_RV rv = CKR_OK;
@@ -420,8 +428,8 @@ vs_op_verify(struct vs_session *s, const void *in, CK_ULONG in_n, const void *si
 		return CKR_ARGUMENTS_BAD;
 	}
 	VS_CK_TRY(vs_op_allowed(s, op));
-	const CK_RV rv =
-		op->engine->verify_once(op, (struct vs_bytes){in, in_n}, (struct vs_bytes){sig, sig_n});
+	const CK_RV rv = op->engine->verify_once(
+		op, (struct vs_bytes){in, in_n}, (struct vs_bytes){sig, sig_n});
 	vs_op_end(op);
 	return rv;
 }

@@ -35,11 +35,13 @@ struct vs_engine {
 	VS_CK (*prepare)(struct vs_op *op);
 	size_t (*once_size)(const struct vs_op *op, size_t in_n, bool *ret_exact);
 	/* Repeatable: starts afresh each time. BUFFER_TOO_SMALL gives the size in *ret_n. */
-	VS_CK (*once)(struct vs_op *op, struct vs_bytes in, uint8_t *out, size_t cap, size_t *ret_n);
+	VS_CK (*once)
+	(struct vs_op *op, struct vs_bytes in, uint8_t *out, size_t cap, size_t *ret_n);
 	/* The rest is NULL for what has one part only. */
 	VS_CK (*start)(struct vs_op *op);
 	size_t (*update_size)(const struct vs_op *op, size_t in_n);
-	VS_CK (*update)(struct vs_op *op, struct vs_bytes in, uint8_t *out, size_t cap, size_t *ret_n);
+	VS_CK (*update)
+	(struct vs_op *op, struct vs_bytes in, uint8_t *out, size_t cap, size_t *ret_n);
 	size_t (*final_size)(const struct vs_op *op, bool *ret_exact);
 	VS_CK (*final)(struct vs_op *op, uint8_t *out, size_t cap, size_t *ret_n);
 	VS_CK (*verify_once)(struct vs_op *op, struct vs_bytes in, struct vs_bytes sig);
@@ -73,15 +75,17 @@ struct vs_op {
 
 /* ---- life cycle (op.c). All of them under the session's lock. ------------------------------- */
 
-VS_CK vs_op_init(struct vs_session *s, enum vs_op_kind kind, const void *mechanism, CK_OBJECT_HANDLE key);
+VS_CK
+vs_op_init(struct vs_session *s, enum vs_op_kind kind, const void *mechanism, CK_OBJECT_HANDLE key);
 /* One call. out NULL asks for the size. */
-VS_CK vs_op_once(struct vs_session *s, enum vs_op_kind kind, const void *in, CK_ULONG in_n, void *out,
-	CK_ULONG *out_n);
+VS_CK vs_op_once(struct vs_session *s, enum vs_op_kind kind, const void *in, CK_ULONG in_n,
+	void *out, CK_ULONG *out_n);
 /* out_n NULL: an update that gives nothing out (sign, verify, digest). */
-VS_CK vs_op_update(struct vs_session *s, enum vs_op_kind kind, const void *in, CK_ULONG in_n, void *out,
-	CK_ULONG *out_n);
+VS_CK vs_op_update(struct vs_session *s, enum vs_op_kind kind, const void *in, CK_ULONG in_n,
+	void *out, CK_ULONG *out_n);
 VS_CK vs_op_final(struct vs_session *s, enum vs_op_kind kind, void *out, CK_ULONG *out_n);
-VS_CK vs_op_verify(struct vs_session *s, const void *in, CK_ULONG in_n, const void *sig, CK_ULONG sig_n);
+VS_CK
+vs_op_verify(struct vs_session *s, const void *in, CK_ULONG in_n, const void *sig, CK_ULONG sig_n);
 VS_CK vs_op_verify_final(struct vs_session *s, const void *sig, CK_ULONG sig_n);
 VS_CK vs_op_digest_key(struct vs_session *s, CK_OBJECT_HANDLE key);
 
@@ -102,24 +106,27 @@ bool vs_op_room(size_t need, bool exact, const void *out, CK_ULONG *out_n, CK_RV
  * CKA_SIGN and so on. Errors of a missing handle are bad_handle, of a wrong kind bad_type.
  * Second half: have its key; this asks the gate.
  */
-VS_CK vs_op_find(struct vs_session *s, struct vs_op *op, CK_OBJECT_HANDLE h, CK_ATTRIBUTE_TYPE usage,
-	CK_RV bad_handle, CK_RV bad_type);
+VS_CK vs_op_find(struct vs_session *s, struct vs_op *op, CK_OBJECT_HANDLE h,
+	CK_ATTRIBUTE_TYPE usage, CK_RV bad_handle, CK_RV bad_type);
 VS_CK vs_op_open(struct vs_session *s, struct vs_op *op);
 
-/* ---- single calls (op_derive.c, op_wrap.c, op_gen.c, op_message.c) ---------------------------- */
+/* ---- single calls (op_derive.c, op_wrap.c, op_gen.c, op_message.c) ----------------------------
+ */
 
-VS_CK vs_op_derive(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE base, const void *tmpl,
-	CK_ULONG n, CK_OBJECT_HANDLE *ret);
+VS_CK vs_op_derive(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE base,
+	const void *tmpl, CK_ULONG n, CK_OBJECT_HANDLE *ret);
 VS_CK vs_op_wrap(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE wrapping,
 	CK_OBJECT_HANDLE key, void *out, CK_ULONG *out_n);
-VS_CK vs_op_unwrap(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE unwrapping, const void *in,
-	CK_ULONG in_n, const void *tmpl, CK_ULONG n, CK_OBJECT_HANDLE *ret);
-VS_CK vs_op_generate(
-	struct vs_session *s, const void *mechanism, const void *tmpl, CK_ULONG n, CK_OBJECT_HANDLE *ret);
-VS_CK vs_op_generate_pair(struct vs_session *s, const void *mechanism, const void *pub_tmpl, CK_ULONG pub_n,
-	const void *priv_tmpl, CK_ULONG priv_n, CK_OBJECT_HANDLE *ret_pub, CK_OBJECT_HANDLE *ret_priv);
+VS_CK vs_op_unwrap(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE unwrapping,
+	const void *in, CK_ULONG in_n, const void *tmpl, CK_ULONG n, CK_OBJECT_HANDLE *ret);
+VS_CK vs_op_generate(struct vs_session *s, const void *mechanism, const void *tmpl, CK_ULONG n,
+	CK_OBJECT_HANDLE *ret);
+VS_CK vs_op_generate_pair(struct vs_session *s, const void *mechanism, const void *pub_tmpl,
+	CK_ULONG pub_n, const void *priv_tmpl, CK_ULONG priv_n, CK_OBJECT_HANDLE *ret_pub,
+	CK_OBJECT_HANDLE *ret_priv);
 VS_CK vs_op_create(struct vs_session *s, const void *tmpl, CK_ULONG n, CK_OBJECT_HANDLE *ret);
-VS_CK vs_op_copy(struct vs_session *s, CK_OBJECT_HANDLE h, const void *tmpl, CK_ULONG n, CK_OBJECT_HANDLE *ret);
+VS_CK vs_op_copy(struct vs_session *s, CK_OBJECT_HANDLE h, const void *tmpl, CK_ULONG n,
+	CK_OBJECT_HANDLE *ret);
 VS_CK vs_op_change(struct vs_session *s, CK_OBJECT_HANDLE h, const void *tmpl, CK_ULONG n);
 VS_CK vs_op_destroy(struct vs_session *s, CK_OBJECT_HANDLE h);
 VS_CK vs_op_random(void *out, CK_ULONG n);

@@ -27,7 +27,8 @@ salt_key(struct vs_session *s, struct vs_params *p, struct vs_pkey **ret)
 {
 	if (p->hkdf_salt_key == 0)
 		return CKR_OK;
-	VS_CLEANUP(vs_make_object_done) struct vs_object *o = vs_session_object(s, p->hkdf_salt_key);
+	VS_CLEANUP(vs_make_object_done)
+	struct vs_object *o = vs_session_object(s, p->hkdf_salt_key);
 	if (o == NULL)
 		return CKR_KEY_HANDLE_INVALID;
 	struct vs_pkey *key = atomic_load(&o->pkey);
@@ -80,13 +81,14 @@ make_data(struct vs_make *m, const struct vs_tmpl *t, struct vs_bytes octets)
 	VS_CK_TRY(vs_make_object(m, VS_KIND_DATA, CK_UNAVAILABLE_INFORMATION));
 	VS_CK_TRY(vs_schema_fill(m->object, &none, VS_MAKE_CREATE, m->arena));
 	if (vs_tmpl_find(t, CKA_LABEL, &label))
-		VS_CK_TRY(vs_attrs_set(&m->object->attrs, NULL, CKA_LABEL, label.pValue, label.ulValueLen));
+		VS_CK_TRY(vs_attrs_set(
+			&m->object->attrs, NULL, CKA_LABEL, label.pValue, label.ulValueLen));
 	return vs_attrs_set(&m->object->attrs, NULL, CKA_VALUE, octets.p, octets.n);
 }
 
 VS_CK
-vs_op_derive(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE base, const void *tmpl, CK_ULONG n,
-	CK_OBJECT_HANDLE *ret)
+vs_op_derive(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE base, const void *tmpl,
+	CK_ULONG n, CK_OBJECT_HANDLE *ret)
 {
 	struct vs_tmpl t;
 	CK_ULONG len = 0;
@@ -102,7 +104,8 @@ vs_op_derive(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE base,
 	VS_CK_TRY(vs_tmpl_open_values(tmpl, n, &t));
 	VS_CK_TRY(wanted(&t, &len));
 	VS_CK_TRY(vs_make_open(&m, s));
-	VS_CK_TRY(vs_op_find(s, op, base, CKA_DERIVE, CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT));
+	VS_CK_TRY(vs_op_find(
+		s, op, base, CKA_DERIVE, CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT));
 	VS_CK_TRY(vs_op_open(s, op));
 	VS_CK_TRY(vs_op_allowed(s, op));
 	VS_CK_TRY(run(s, op, &m, len, &octets));
@@ -110,7 +113,8 @@ vs_op_derive(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE base,
 		VS_CK_TRY(make_data(&m, &t, vs_secret_view(&octets)));
 		return vs_make_publish(&m, ret);
 	}
-	VS_CK_TRY(vs_make_secret(&m, &t, CKK_GENERIC_SECRET, vs_secret_view(&octets), VS_DOING_DERIVE));
+	VS_CK_TRY(vs_make_secret(
+		&m, &t, CKK_GENERIC_SECRET, vs_secret_view(&octets), VS_DOING_DERIVE));
 	VS_CK_TRY(vs_make_history(&m, vs_object_bool(op->object, CKA_ALWAYS_SENSITIVE, false),
 		vs_object_bool(op->object, CKA_NEVER_EXTRACTABLE, false)));
 	return vs_make_publish(&m, ret);

@@ -100,7 +100,8 @@ const struct vs_engine vs_engine_digest = {
 	.final = final,
 };
 
-/* Only what could be read anyway is digested: the value of a short secret is its digest's secret. */
+/* Only what could be read anyway is digested: the value of a short secret is its digest's secret.
+ */
 VS_CK
 vs_op_digest_key(struct vs_session *s, CK_OBJECT_HANDLE key)
 {

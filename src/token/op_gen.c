@@ -18,7 +18,8 @@ check_type(const struct vs_tmpl *t, CK_OBJECT_CLASS class, CK_KEY_TYPE type)
 }
 
 VS_CK
-vs_op_generate(struct vs_session *s, const void *mechanism, const void *tmpl, CK_ULONG n, CK_OBJECT_HANDLE *ret)
+vs_op_generate(struct vs_session *s, const void *mechanism, const void *tmpl, CK_ULONG n,
+	CK_OBJECT_HANDLE *ret)
 {
 	const struct vs_mech *row = NULL;
 	struct vs_params params = {0};
@@ -40,8 +41,8 @@ vs_op_generate(struct vs_session *s, const void *mechanism, const void *tmpl, CK
 	VS_CK_TRY(vs_make_open(&m, s));
 	VS_CK_TRY(vs_make_object(&m, vs_kind_of(CKO_SECRET_KEY, row->makes), row->makes));
 	VS_CK_TRY(vs_schema_fill(m.object, &t, VS_MAKE_GENERATE, m.arena));
-	const vs_rc rc = vs_pkey_generate_octets(
-		m.ossl, m.arena, row->makes == CKK_AES ? VS_KEY_AES : VS_KEY_SECRET, len, &m.key, NULL);
+	const vs_rc rc = vs_pkey_generate_octets(m.ossl, m.arena,
+		row->makes == CKK_AES ? VS_KEY_AES : VS_KEY_SECRET, len, &m.key, NULL);
 	if (vs_failed(rc))
 		return vs_ckrv(rc, VS_DOING_ANY);
 	VS_CK_TRY(vs_make_from_key(&m, row->type, true));
@@ -49,7 +50,8 @@ vs_op_generate(struct vs_session *s, const void *mechanism, const void *tmpl, CK
 }
 
 static VS_CK
-generate_key(const struct vs_make *m, const struct vs_mech *row, const struct vs_tmpl *t, struct vs_pkey **ret)
+generate_key(const struct vs_make *m, const struct vs_mech *row, const struct vs_tmpl *t,
+	struct vs_pkey **ret)
 {
 	CK_ATTRIBUTE a;
 	if (row->makes == CKK_RSA) {
@@ -62,7 +64,8 @@ generate_key(const struct vs_make *m, const struct vs_mech *row, const struct vs
 			return CKR_KEY_SIZE_RANGE;
 		if (vs_tmpl_find(t, CKA_PUBLIC_EXPONENT, &a))
 			e = (struct vs_bytes){a.pValue, a.ulValueLen};
-		return vs_ckrv(vs_pkey_generate_rsa(m->ossl, (uint32_t)bits, e, ret, NULL), VS_DOING_CREATE);
+		return vs_ckrv(vs_pkey_generate_rsa(m->ossl, (uint32_t)bits, e, ret, NULL),
+			VS_DOING_CREATE);
 	}
 	if (!vs_tmpl_find(t, CKA_EC_PARAMS, &a))
 		return CKR_TEMPLATE_INCOMPLETE;
@@ -81,8 +84,9 @@ half(struct vs_make *m, const struct vs_mech *row, CK_OBJECT_CLASS class, const 
 }
 
 VS_CK
-vs_op_generate_pair(struct vs_session *s, const void *mechanism, const void *pub_tmpl, CK_ULONG pub_n,
-	const void *priv_tmpl, CK_ULONG priv_n, CK_OBJECT_HANDLE *ret_pub, CK_OBJECT_HANDLE *ret_priv)
+vs_op_generate_pair(struct vs_session *s, const void *mechanism, const void *pub_tmpl,
+	CK_ULONG pub_n, const void *priv_tmpl, CK_ULONG priv_n, CK_OBJECT_HANDLE *ret_pub,
+	CK_OBJECT_HANDLE *ret_priv)
 {
 	const struct vs_mech *row = NULL;
 	struct vs_params params = {0};
@@ -115,7 +119,8 @@ vs_op_generate_pair(struct vs_session *s, const void *mechanism, const void *pub
 	return CKR_OK;
 }
 
-/* ---- create --------------------------------------------------------------------------------------- */
+/* ---- create
+ * --------------------------------------------------------------------------------------- */
 
 VS_CK
 vs_op_create(struct vs_session *s, const void *tmpl, CK_ULONG n, CK_OBJECT_HANDLE *ret)
@@ -134,7 +139,8 @@ vs_op_create(struct vs_session *s, const void *tmpl, CK_ULONG n, CK_OBJECT_HANDL
 	VS_CK_TRY(vs_tmpl_ulong(&t, CKA_KEY_TYPE, &type));
 	if (class == CK_UNAVAILABLE_INFORMATION)
 		return CKR_TEMPLATE_INCOMPLETE;
-	const bool is_key = class == CKO_PUBLIC_KEY || class == CKO_PRIVATE_KEY || class == CKO_SECRET_KEY;
+	const bool is_key =
+		class == CKO_PUBLIC_KEY || class == CKO_PRIVATE_KEY || class == CKO_SECRET_KEY;
 	if (is_key && type == CK_UNAVAILABLE_INFORMATION)
 		return CKR_TEMPLATE_INCOMPLETE;
 	const enum vs_kind kind = vs_kind_of(class, type);
@@ -152,12 +158,14 @@ vs_op_create(struct vs_session *s, const void *tmpl, CK_ULONG n, CK_OBJECT_HANDL
 		if (vs_attrs_ulong(&m.object->attrs, CKA_CERTIFICATE_TYPE, 0) != CKC_X_509)
 			return CKR_ATTRIBUTE_VALUE_INVALID;
 		if (vs_attrs_get(&m.object->attrs, CKA_CERTIFICATE_CATEGORY) == NULL)
-			VS_CK_TRY(vs_attrs_set_ulong(&m.object->attrs, CKA_CERTIFICATE_CATEGORY, 0));
+			VS_CK_TRY(
+				vs_attrs_set_ulong(&m.object->attrs, CKA_CERTIFICATE_CATEGORY, 0));
 	}
 	return vs_make_publish(&m, ret);
 }
 
-/* ---- copy, change, destroy -------------------------------------------------------------------------- */
+/* ---- copy, change, destroy
+ * -------------------------------------------------------------------------- */
 
 /* A new object with the old one's attributes and key. */
 static VS_CK
@@ -172,7 +180,8 @@ twin(struct vs_make *m, const struct vs_object *old, const struct vs_tmpl *t, bo
 }
 
 VS_CK
-vs_op_copy(struct vs_session *s, CK_OBJECT_HANDLE h, const void *tmpl, CK_ULONG n, CK_OBJECT_HANDLE *ret)
+vs_op_copy(struct vs_session *s, CK_OBJECT_HANDLE h, const void *tmpl, CK_ULONG n,
+	CK_OBJECT_HANDLE *ret)
 {
 	struct vs_tmpl t;
 	if (ret == NULL)

@@ -17,8 +17,9 @@ load_params(const struct vs_msg_args *a, CK_GCM_MESSAGE_PARAMS *ret)
 	if (a->parameter == NULL || a->parameter_n != sizeof *ret)
 		return CKR_MECHANISM_PARAM_INVALID;
 	memcpy(ret, a->parameter, sizeof *ret);
-	if (ret->pIv == NULL || ret->pTag == NULL || ret->ulIvLen == 0 || ret->ulIvLen > VS_AEAD_IV_MAX ||
-		ret->ulTagBits > 128 || ret->ulTagBits % 8 != 0 || ret->ulIvFixedBits > ret->ulIvLen * 8)
+	if (ret->pIv == NULL || ret->pTag == NULL || ret->ulIvLen == 0 ||
+		ret->ulIvLen > VS_AEAD_IV_MAX || ret->ulTagBits > 128 || ret->ulTagBits % 8 != 0 ||
+		ret->ulIvFixedBits > ret->ulIvLen * 8)
 		return CKR_MECHANISM_PARAM_INVALID;
 	return CKR_OK;
 }
@@ -75,7 +76,8 @@ seal(struct vs_op *op, const struct vs_msg_args *a, const CK_GCM_MESSAGE_PARAMS 
 		return CKR_HOST_MEMORY;
 	vs_rc rc = vs_cipher_start(op->cipher, &cp, NULL);
 	if (!vs_failed(rc))
-		rc = vs_cipher_once(op->cipher, (struct vs_bytes){a->in, a->in_n}, both, a->in_n + tag, &n, NULL);
+		rc = vs_cipher_once(op->cipher, (struct vs_bytes){a->in, a->in_n}, both,
+			a->in_n + tag, &n, NULL);
 	if (!vs_failed(rc)) {
 		if (a->in_n != 0)
 			memcpy(a->out, both, a->in_n);
@@ -105,8 +107,8 @@ unseal(struct vs_op *op, const struct vs_msg_args *a, const CK_GCM_MESSAGE_PARAM
 	memcpy(both + a->in_n, p->pTag, tag);
 	vs_rc rc = vs_cipher_start(op->cipher, &cp, NULL);
 	if (!vs_failed(rc))
-		rc = vs_cipher_once(
-			op->cipher, (struct vs_bytes){both, a->in_n + tag}, a->out, *a->out_n, &n, NULL);
+		rc = vs_cipher_once(op->cipher, (struct vs_bytes){both, a->in_n + tag}, a->out,
+			*a->out_n, &n, NULL);
 	if (!vs_failed(rc))
 		*a->out_n = n;
 	free(both);
@@ -122,8 +124,9 @@ vs_op_message(struct vs_session *s, enum vs_op_kind kind, const struct vs_msg_ar
 	struct vs_op *op = s->op[kind];
 	if (op == NULL || op->phase != VS_PHASE_MESSAGE)
 		return CKR_OPERATION_NOT_INITIALIZED;
-	if (a->out_n == NULL || (a->in == NULL && a->in_n != 0) || (a->aad == NULL && a->aad_n != 0) ||
-		a->in_n > SIZE_MAX / 4 || a->aad_n > VS_AEAD_AAD_MAX)
+	if (a->out_n == NULL || (a->in == NULL && a->in_n != 0) ||
+		(a->aad == NULL && a->aad_n != 0) || a->in_n > SIZE_MAX / 4 ||
+		a->aad_n > VS_AEAD_AAD_MAX)
 		return CKR_ARGUMENTS_BAD;
 	VS_CK_TRY(load_params(a, &p));
 	if (!vs_op_room(a->in_n, true, a->out, a->out_n, &rv))

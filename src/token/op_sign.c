@@ -22,7 +22,8 @@ prepare(struct vs_op *op)
 		return CKR_OK;
 	vs_signer_free(op->signer);
 	op->signer = NULL;
-	return vs_ckrv(vs_signer_new(op->key, &op->params.sign, verify, &op->signer, NULL), doing(op));
+	return vs_ckrv(
+		vs_signer_new(op->key, &op->params.sign, verify, &op->signer, NULL), doing(op));
 }
 
 static size_t

@@ -21,7 +21,8 @@ new_op(struct vs_session *s)
 	return op;
 }
 
-/* ---- wrap ------------------------------------------------------------------------------------------ */
+/* ---- wrap
+ * ------------------------------------------------------------------------------------------ */
 
 /* The key to be wrapped: a session object that may leave. */
 static VS_CK
@@ -35,7 +36,8 @@ wrappable(struct vs_session *s, const struct vs_op *op, CK_OBJECT_HANDLE h, stru
 		return CKR_KEY_NOT_WRAPPABLE;
 	if (vs_object_is_token(o) || !vs_object_bool(o, CKA_EXTRACTABLE, false))
 		return CKR_KEY_UNEXTRACTABLE;
-	if (vs_object_bool(o, CKA_WRAP_WITH_TRUSTED, false) && !vs_object_bool(op->object, CKA_TRUSTED, false))
+	if (vs_object_bool(o, CKA_WRAP_WITH_TRUSTED, false) &&
+		!vs_object_bool(op->object, CKA_TRUSTED, false))
 		return CKR_KEY_NOT_WRAPPABLE;
 	const struct vs_pkey *key = atomic_load(&o->pkey);
 	if (key == NULL)
@@ -84,16 +86,18 @@ wrap_rsa(const struct vs_op *op, struct vs_bytes plain, struct vs_buf *out, stru
 }
 
 static VS_RC
-wrap(const struct vs_op *op, struct vs_bytes plain, struct vs_arena *arena, struct vs_buf *out, struct vs_err *err)
+wrap(const struct vs_op *op, struct vs_bytes plain, struct vs_arena *arena, struct vs_buf *out,
+	struct vs_err *err)
 {
 	const struct vs_params *p = &op->params;
 	if (op->row->wrap != VS_WRAP_NONE)
-		return vs_wrap(op->key, (enum vs_wrap_mode)op->row->wrap, p->wrap_iv, plain, out, err);
+		return vs_wrap(
+			op->key, (enum vs_wrap_mode)op->row->wrap, p->wrap_iv, plain, out, err);
 	if (op->row->cipher != VS_CIPHER_NONE)
 		return wrap_cipher(op, plain, out, err);
 	if (op->row->param == VS_PARAM_RSA_AES)
-		return vs_rsa_aes_wrap(op->key, p->aes_bits, p->rsa.hash, p->rsa.mgf_hash, p->rsa.label, plain,
-			arena, out, err);
+		return vs_rsa_aes_wrap(op->key, p->aes_bits, p->rsa.hash, p->rsa.mgf_hash,
+			p->rsa.label, plain, arena, out, err);
 	return wrap_rsa(op, plain, out, err);
 }
 
@@ -121,8 +125,8 @@ wrapped_size(const struct vs_op *op, size_t n)
 }
 
 VS_CK
-vs_op_wrap(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key, void *out,
-	CK_ULONG *out_n)
+vs_op_wrap(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE wrapping,
+	CK_OBJECT_HANDLE key, void *out, CK_ULONG *out_n)
 {
 	VS_CLEANUP(op_free) struct vs_op *op = new_op(s);
 	VS_CLEANUP(vs_make_done) struct vs_make m = {0};
@@ -153,11 +157,12 @@ vs_op_wrap(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE wrappin
 	return CKR_OK;
 }
 
-/* ---- unwrap ---------------------------------------------------------------------------------------- */
+/* ---- unwrap
+ * ---------------------------------------------------------------------------------------- */
 
 static VS_RC
-unwrap_cipher(const struct vs_op *op, struct vs_bytes in, struct vs_arena *arena, struct vs_secret *ret,
-	struct vs_err *err)
+unwrap_cipher(const struct vs_op *op, struct vs_bytes in, struct vs_arena *arena,
+	struct vs_secret *ret, struct vs_err *err)
 {
 	VS_CLEANUP(cipher_done) struct vs_cipher *c = NULL;
 	VS_CLEANUP(vs_secret_done) struct vs_secret plain = {0};
@@ -178,12 +183,13 @@ unwrap(const struct vs_op *op, struct vs_bytes in, struct vs_arena *arena, struc
 	const struct vs_params *p = &op->params;
 	VS_CLEANUP(rsa_done) struct vs_rsa *r = NULL;
 	if (op->row->wrap != VS_WRAP_NONE)
-		return vs_unwrap(op->key, (enum vs_wrap_mode)op->row->wrap, p->wrap_iv, in, arena, ret, err);
+		return vs_unwrap(
+			op->key, (enum vs_wrap_mode)op->row->wrap, p->wrap_iv, in, arena, ret, err);
 	if (op->row->cipher != VS_CIPHER_NONE)
 		return unwrap_cipher(op, in, arena, ret, err);
 	if (op->row->param == VS_PARAM_RSA_AES)
-		return vs_rsa_aes_unwrap(op->key, p->aes_bits, p->rsa.hash, p->rsa.mgf_hash, p->rsa.label, in,
-			arena, ret, err);
+		return vs_rsa_aes_unwrap(op->key, p->aes_bits, p->rsa.hash, p->rsa.mgf_hash,
+			p->rsa.label, in, arena, ret, err);
 	VS_TRY(vs_rsa_new(op->key, &p->rsa, false, &r, err));
 	return vs_rsa_decrypt_secret(r, in, arena, ret, err);
 }
@@ -213,7 +219,8 @@ make_private(struct vs_make *m, const struct vs_tmpl *t, struct vs_bytes der)
  * leaves none (T-P4).
  */
 static VS_CK
-even_out(const struct vs_op *op, const struct vs_tmpl *t, struct vs_arena *arena, struct vs_secret *octets)
+even_out(const struct vs_op *op, const struct vs_tmpl *t, struct vs_arena *arena,
+	struct vs_secret *octets)
 {
 	CK_ULONG len = 0;
 	VS_CK_TRY(vs_tmpl_ulong(t, CKA_VALUE_LEN, &len));
@@ -235,8 +242,8 @@ even_out(const struct vs_op *op, const struct vs_tmpl *t, struct vs_arena *arena
 }
 
 VS_CK
-vs_op_unwrap(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE unwrapping, const void *in, CK_ULONG in_n,
-	const void *tmpl, CK_ULONG n, CK_OBJECT_HANDLE *ret)
+vs_op_unwrap(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE unwrapping,
+	const void *in, CK_ULONG in_n, const void *tmpl, CK_ULONG n, CK_OBJECT_HANDLE *ret)
 {
 	VS_CLEANUP(op_free) struct vs_op *op = new_op(s);
 	VS_CLEANUP(vs_make_done) struct vs_make m = {0};

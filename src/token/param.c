@@ -216,7 +216,8 @@ parse_ecdh(const CK_MECHANISM *m, const struct vs_mech *row, struct vs_params *p
 	};
 	CK_ECDH1_DERIVE_PARAMS in;
 	VS_CK_TRY(fixed(m, &in, sizeof in));
-	if (in.kdf >= sizeof kdf / sizeof kdf[0] || (in.kdf != CKD_NULL && kdf[in.kdf] == VS_HASH_NONE))
+	if (in.kdf >= sizeof kdf / sizeof kdf[0] ||
+		(in.kdf != CKD_NULL && kdf[in.kdf] == VS_HASH_NONE))
 		return CKR_MECHANISM_PARAM_INVALID;
 	p->ecdh.kdf_hash = kdf[in.kdf];
 	p->ecdh.cofactor = row->derive == VS_DERIVE_ECDH_COFACTOR;
@@ -281,7 +282,8 @@ parse(const CK_MECHANISM *m, const struct vs_mech *row, struct vs_params *p)
 }
 
 VS_CK
-vs_param_parse(const void *mechanism, const struct vs_mech *row, enum vs_param_use use, struct vs_params *ret)
+vs_param_parse(const void *mechanism, const struct vs_mech *row, enum vs_param_use use,
+	struct vs_params *ret)
 {
 	const CK_MECHANISM m = load(mechanism);
 	vs_params_done(ret);

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-/* Rights, in short. C create, CC create mandatory, M make, S set, P copy, U up only, D down only. */
+/* Rights, in short. C create, CC create mandatory, M make, S set, P copy, U up only, D down only.
+ */
 #define C VS_MAY_CREATE
 #define CC (VS_MAY_CREATE | VS_MUST_CREATE)
 #define M VS_MAY_MAKE
@@ -13,7 +14,9 @@
 #define D VS_DOWN_ONLY
 #define H VS_HIDDEN
 #define ROW(type, kinds, form, src, def, rights, arg) \
-	{type, kinds, VS_FORM_##form, VS_SRC_##src, VS_DEF_##def, rights, arg}
+	{ \
+		type, kinds, VS_FORM_##form, VS_SRC_##src, VS_DEF_##def, rights, arg \
+	}
 
 /*
  * Sorted by attribute type. PKCS#11 3.0 sections 4.4 to 4.10 and the key types' own sections.
@@ -167,15 +170,17 @@ wrong_way(const struct vs_schema *row, const struct vs_attrs *have, const CK_ATT
 }
 
 static VS_CK
-store(struct vs_object *o, const struct vs_schema *row, const CK_ATTRIBUTE *a, struct vs_arena *arena)
+store(struct vs_object *o, const struct vs_schema *row, const CK_ATTRIBUTE *a,
+	struct vs_arena *arena)
 {
-	return vs_attrs_set(&o->attrs, (row->rights & VS_HIDDEN) ? arena : NULL, row->type, a->pValue,
-		a->ulValueLen);
+	return vs_attrs_set(&o->attrs, (row->rights & VS_HIDDEN) ? arena : NULL, row->type,
+		a->pValue, a->ulValueLen);
 }
 
 /* One attribute of a template for a new object. */
 static VS_CK
-take_new(struct vs_object *o, const struct vs_tmpl *t, size_t i, enum vs_way how, struct vs_arena *arena)
+take_new(struct vs_object *o, const struct vs_tmpl *t, size_t i, enum vs_way how,
+	struct vs_arena *arena)
 {
 	const CK_ATTRIBUTE a = vs_tmpl_at(t, i);
 	const struct vs_schema *row = vs_schema_find(a.type, o->kind);
@@ -183,8 +188,9 @@ take_new(struct vs_object *o, const struct vs_tmpl *t, size_t i, enum vs_way how
 		return CKR_ATTRIBUTE_TYPE_INVALID;
 	const unsigned right = how == VS_MAKE_CREATE ? VS_MAY_CREATE : VS_MAY_MAKE;
 	if (!(row->rights & right))
-		return how == VS_MAKE_CREATE && !(row->rights & VS_MAY_MAKE) ? CKR_ATTRIBUTE_READ_ONLY
-									     : CKR_TEMPLATE_INCONSISTENT;
+		return how == VS_MAKE_CREATE && !(row->rights & VS_MAY_MAKE)
+			? CKR_ATTRIBUTE_READ_ONLY
+			: CKR_TEMPLATE_INCONSISTENT;
 	VS_CK_TRY(check_form(row, &a));
 	for (size_t j = 0; j < i; j++) {
 		if (vs_tmpl_at(t, j).type == a.type)
@@ -229,7 +235,8 @@ keep_apart(struct vs_object *o, CK_ATTRIBUTE_TYPE wrap, CK_ATTRIBUTE_TYPE crypt)
 }
 
 VS_CK
-vs_schema_fill(struct vs_object *o, const struct vs_tmpl *t, enum vs_way how, struct vs_arena *arena)
+vs_schema_fill(
+	struct vs_object *o, const struct vs_tmpl *t, enum vs_way how, struct vs_arena *arena)
 {
 	for (size_t i = 0; i < t->n; i++)
 		VS_CK_TRY(take_new(o, t, i, how, arena));

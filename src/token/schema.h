@@ -81,10 +81,10 @@ enum vs_way { VS_MAKE_CREATE = 0, VS_MAKE_GENERATE };
  * rules (T-P1): no wrap with decrypt, no unwrap with encrypt. Attributes the code itself makes are
  * left to it. secrets go into the arena.
  */
-VS_CK vs_schema_fill(struct vs_object *o, const struct vs_tmpl *t, enum vs_way how,
-	struct vs_arena *arena);
+VS_CK vs_schema_fill(
+	struct vs_object *o, const struct vs_tmpl *t, enum vs_way how, struct vs_arena *arena);
 /* Change (copy: false) or copy with changes: o holds the old attributes and gets the new ones. */
-VS_CK vs_schema_change(
-	struct vs_object *o, const struct vs_tmpl *t, bool copy, struct vs_arena *arena);
+VS_CK
+vs_schema_change(struct vs_object *o, const struct vs_tmpl *t, bool copy, struct vs_arena *arena);
 
 #endif

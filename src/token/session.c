@@ -157,7 +157,8 @@ vs_session_enter(struct vs_instance *inst, CK_SESSION_HANDLE h, struct vs_sessio
 	(void)pthread_mutex_lock(&s->lock);
 	if (atomic_load_explicit(&s->word, memory_order_relaxed) != want) {
 		(void)pthread_mutex_unlock(&s->lock);
-		return vs_instance_live(inst) ? CKR_SESSION_HANDLE_INVALID : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return vs_instance_live(inst) ? CKR_SESSION_HANDLE_INVALID
+					      : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	*ret = s;
 	return CKR_OK;
@@ -202,13 +203,15 @@ static void
 close_each(struct vs_instance *inst, const struct vs_token *t)
 {
 	for (size_t c = 0; c < VS_SESSION_CHUNKS_MAX; c++) {
-		struct vs_session *chunk = atomic_load_explicit(&inst->chunks[c], memory_order_acquire);
+		struct vs_session *chunk =
+			atomic_load_explicit(&inst->chunks[c], memory_order_acquire);
 		if (chunk == NULL)
 			return;
 		for (size_t i = 0; i < VS_SESSIONS_PER_CHUNK; i++) {
 			struct vs_session *s = &chunk[i];
 			(void)pthread_mutex_lock(&s->lock);
-			const bool mine = (atomic_load(&s->word) & 1) && (t == NULL || s->token == t);
+			const bool mine =
+				(atomic_load(&s->word) & 1) && (t == NULL || s->token == t);
 			if (mine)
 				empty(s);
 			(void)pthread_mutex_unlock(&s->lock);
@@ -260,12 +263,14 @@ void
 vs_session_sweep(struct vs_instance *inst, struct vs_token *t, struct vs_session *self)
 {
 	for (size_t c = 0; c < VS_SESSION_CHUNKS_MAX; c++) {
-		struct vs_session *chunk = atomic_load_explicit(&inst->chunks[c], memory_order_acquire);
+		struct vs_session *chunk =
+			atomic_load_explicit(&inst->chunks[c], memory_order_acquire);
 		if (chunk == NULL)
 			return;
 		for (size_t i = 0; i < VS_SESSIONS_PER_CHUNK; i++) {
 			struct vs_session *s = &chunk[i];
-			if (s == self || !(atomic_load_explicit(&s->word, memory_order_relaxed) & 1) ||
+			if (s == self ||
+				!(atomic_load_explicit(&s->word, memory_order_relaxed) & 1) ||
 				pthread_mutex_trylock(&s->lock) != 0)
 				continue;
 			if (s->token == t)
@@ -282,7 +287,8 @@ vs_session_counts(struct vs_instance *inst, const struct vs_token *t, CK_ULONG *
 {
 	*all = *rw = 0;
 	for (size_t c = 0; c < VS_SESSION_CHUNKS_MAX; c++) {
-		struct vs_session *chunk = atomic_load_explicit(&inst->chunks[c], memory_order_acquire);
+		struct vs_session *chunk =
+			atomic_load_explicit(&inst->chunks[c], memory_order_acquire);
 		if (chunk == NULL)
 			return;
 		for (size_t i = 0; i < VS_SESSIONS_PER_CHUNK; i++) {

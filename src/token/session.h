@@ -34,7 +34,8 @@ struct vs_session {
 	struct vs_op *op[VS_OP_COUNT_]; /* made at first use, kept for good */
 } __attribute__((aligned(64)));
 
-VS_CK vs_session_open(struct vs_instance *inst, CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret);
+VS_CK
+vs_session_open(struct vs_instance *inst, CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret);
 VS_CK vs_session_close(struct vs_instance *inst, CK_SESSION_HANDLE h);
 VS_CK vs_session_close_all(struct vs_instance *inst, CK_SLOT_ID slot);
 /* At the end: all of them, waiting for calls that are under way. */
@@ -45,7 +46,8 @@ void vs_session_abandon(struct vs_instance *inst);
 /* The session with its lock held; CKR_SESSION_HANDLE_INVALID, CRYPTOKI_NOT_INITIALIZED. */
 VS_CK vs_session_enter(struct vs_instance *inst, CK_SESSION_HANDLE h, struct vs_session **ret);
 void vs_session_leave(struct vs_session *s);
-void vs_session_counts(struct vs_instance *inst, const struct vs_token *t, CK_ULONG *all, CK_ULONG *rw);
+void
+vs_session_counts(struct vs_instance *inst, const struct vs_token *t, CK_ULONG *all, CK_ULONG *rw);
 void vs_session_info(struct vs_session *s, CK_SESSION_INFO *ret);
 VS_CK vs_session_login(struct vs_session *s, CK_USER_TYPE user, const void *pin, CK_ULONG pin_len);
 VS_CK vs_session_logout(struct vs_session *s);

@@ -5,7 +5,8 @@ VS_CK
 vs_store_add(struct vs_token *t, struct vs_object *o, CK_OBJECT_HANDLE *ret)
 {
 	CK_RV rv = CKR_HOST_MEMORY;
-	o->handle = (atomic_fetch_add(&t->inst->next_number, 1) << VS_HANDLE_SHIFT) | VS_HANDLE_SESSION;
+	o->handle =
+		(atomic_fetch_add(&t->inst->next_number, 1) << VS_HANDLE_SHIFT) | VS_HANDLE_SESSION;
 	(void)pthread_mutex_lock(&t->lock);
 	if (t->store.n < VS_SESSION_OBJECTS_MAX)
 		rv = vs_objset_add(&t->store, o);
