@@ -6,7 +6,7 @@ libvsattest_la_SOURCES = \
 	%D%/check_form.c %D%/check_claims.c \
 	%D%/trust.c %D%/trust.h
 
-token_test_libs = libvsattest.la libvsconf.la libvsnet.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CURL_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) -lcmocka
+token_test_libs = libvsattest.la libvsconf.la libvsnet.la libvsjose.la libvscrypto.la libvsbase.la $(JANSSON_LIBS) $(CURL_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) -lcmocka
 
 check_PROGRAMS += tests/unit/test_token_real
 tests_unit_test_token_real_SOURCES = tests/unit/test_token_real.c tests/unit/tokenkit.c tests/unit/tokenkit.h

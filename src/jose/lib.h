@@ -5,9 +5,10 @@
 
 #include <openssl/types.h>
 
-#include "vouchsafe/err.h"
+#include "crypto/ossl.h"
 
-/* The process's private context, default provider only. Error: CRYPTO. */
+/* One for the process, never freed; borrowed. Errors: CRYPTO, STATE. */
+VS_RC vs_jose_ossl(struct vs_ossl **ret, struct vs_err *err);
 VS_RC vs_jose_lib(OSSL_LIB_CTX **ret, struct vs_err *err);
 
 #endif
