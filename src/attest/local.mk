@@ -31,6 +31,13 @@ tests_unit_test_token_cases_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_token_cases_LDADD = $(token_test_libs)
 TESTS += tests/unit/test_token_cases
 
+# The same table, built so that a row can be taken out: each row must be missed by some case.
+check_PROGRAMS += tests/unit/test_token_remove
+tests_unit_test_token_remove_SOURCES = tests/unit/test_token_remove.c src/attest/validate.c $(token_case_sources)
+tests_unit_test_token_remove_CPPFLAGS = $(TEST_CPPFLAGS) -DVS_TEST_REMOVE_CHECK
+tests_unit_test_token_remove_LDADD = $(token_test_libs)
+TESTS += tests/unit/test_token_remove
+
 EXTRA_DIST += \
 	tests/data/maa/README.md \
 	tests/data/maa/tokens/azurevm-linux-snp-sharedwus-2022-09-07.jwt \

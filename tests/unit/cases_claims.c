@@ -153,6 +153,26 @@ changed_cases(void)
 		{"x-ms-isolation-tee", NULL}, {"x-ms-runtime", NULL},
 		{"x-ms-policy-result", "\"Updated\""}, {"exp", "1790003600"}};
 	add_claims("policy management", 0, management, 5, "A13");
+	/* the same where everything else would fit */
+	const struct claim untyped[] = {
+		{"x-ms-attestation-type", NULL}, {"nonce", "\"" NONCE_HEX "\""}};
+	add_claims("no type, but a nonce", 0, untyped, 2, "A13");
+	const struct claim stranger = {"iss", "\"https://stranger.attest.example\""};
+	case_add((struct token_case){.name = "a stranger's provider with the same key",
+		.expect = "A10",
+		.token = signed_token(
+			"{\"alg\":\"RS256\",\"kid\":\"" KID "\"}", claims_with(&stranger, 1)),
+		.policy = policy_of(
+			"{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":"
+			"\"https://stranger.attest.example\",\"allOf\":[{\"claim\":\"secureboot\","
+			"\"equals\":true}]}]}")});
+	const struct claim no_object = {"x-ms-isolation-tee", "[]"};
+	case_add((struct token_case){.name = "hardware claims are a list",
+		.expect = "A15",
+		.token = signed_token(HEADER, claims_with(&no_object, 1)),
+		.policy =
+			policy_of("{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":\"" ISSUER
+				  "\",\"allOf\":[{\"claim\":\"secureboot\",\"equals\":true}]}]}")});
 	const struct claim twisted[] = {
 		{"nbf", "1790000050"}, {"iat", "1790000050"}, {"exp", "1790000050"}};
 	add_claims("times that are the same", 0, twisted, 3, "A11");
