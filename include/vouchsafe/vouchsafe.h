@@ -33,6 +33,8 @@ VS_RC vs_core_open(const struct vs_core_env *env, struct vs_core **ret, struct v
 void vs_core_close(struct vs_core *core);
 
 const struct vs_conf *vs_core_conf(const struct vs_core *core);
+const struct vs_log *vs_core_log(const struct vs_core *core);
+const char *vs_core_agent_socket(const struct vs_core *core);
 
 /*
  * Attest now for a token and record the outcome; as the agent does, but without a lease.

@@ -93,6 +93,12 @@ vs_core_conf(const struct vs_core *core)
 	return core->conf;
 }
 
+const char *
+vs_core_agent_socket(const struct vs_core *core)
+{
+	return core->conf->agent_socket;
+}
+
 struct vs_arena *
 vs_core_arena(const struct vs_core *core)
 {

@@ -14,7 +14,6 @@
 struct vs_arena *vs_core_arena(const struct vs_core *core);
 struct vs_clock vs_core_clock(const struct vs_core *core);
 struct vs_rng vs_core_rng(const struct vs_core *core);
-const struct vs_log *vs_core_log(const struct vs_core *core);
 uint32_t vs_core_random(const struct vs_core *core);
 
 /* The services of a token, made at first use; an error is not kept, so that a mended policy file
