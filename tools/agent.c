@@ -14,7 +14,6 @@
 
 #include "agent/server.h"
 #include "base/log.h"
-#include "config.h"
 #include "vouchsafe/vouchsafe.h"
 
 /* Exit codes as of every program of this project. */
