@@ -38,7 +38,7 @@ shared_x(const struct vs_pkey *key, const struct vs_ecdh_params *p, uint8_t z[Z_
 	for (size_t i = 0; i < n; i++)
 		any |= z[i];
 	if (any == 0)
-		VS_FAIL(err, CRYPTO, "the key agreement gives zero");
+		VS_FAIL(err, PARAM, "the other side's point gives a zero secret");
 	return VS_OK;
 }
 

@@ -27,3 +27,9 @@ tests_unit_test_crypto_wycheproof_SOURCES = tests/unit/test_crypto_wycheproof.c 
 tests_unit_test_crypto_wycheproof_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_crypto_wycheproof_LDADD = libvscrypto.la libvsbase.la $(JANSSON_LIBS) -lcmocka
 TESTS += tests/unit/test_crypto_wycheproof
+
+check_PROGRAMS += tests/unit/test_crypto_wycheproof_pk
+tests_unit_test_crypto_wycheproof_pk_SOURCES = tests/unit/test_crypto_wycheproof_pk.c tests/unit/wycheproof.c
+tests_unit_test_crypto_wycheproof_pk_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_crypto_wycheproof_pk_LDADD = libvscrypto.la libvsbase.la $(JANSSON_LIBS) -lcmocka
+TESTS += tests/unit/test_crypto_wycheproof_pk

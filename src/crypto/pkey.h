@@ -70,7 +70,7 @@ VS_RC vs_pkey_from_private(struct vs_ossl *o, const struct vs_key_private *parts
  */
 VS_RC vs_pkey_from_public(struct vs_ossl *o, const struct vs_key_public *parts, bool allow_weak,
 	struct vs_pkey **ret, struct vs_err *err);
-/* SubjectPublicKeyInfo DER, all bytes used. */
+/* SubjectPublicKeyInfo in the form vs_pkey_spki writes: DER, named curve, uncompressed point. */
 VS_RC
 vs_pkey_from_spki(struct vs_ossl *o, struct vs_bytes der, struct vs_pkey **ret, struct vs_err *err);
 /* AES (16, 24, 32 octets) or SECRET (1..VS_SECRET_KEY_MAX): copied into the arena. */

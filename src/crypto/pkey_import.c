@@ -356,9 +356,15 @@ vs_pkey_from_spki(struct vs_ossl *o, struct vs_bytes der, struct vs_pkey **ret, 
 								     : VS_KEY_NONE;
 	if (type == VS_KEY_NONE)
 		VS_FAIL(err, BAD_KEY, "the public key is neither RSA nor EC");
-	/* Through its numbers, so that the same checks and the same form apply. */
+	/* Through its numbers, so that the same checks and the same form apply; no other form is
+	 * taken. */
 	VS_CLEANUP(vs_pkey_done) struct vs_pkey *k = NULL;
 	VS_TRY(vs_pkey_adopt(o, type, false, &evp, &k, err));
+	VS_CLEANUP(vs_buf_done) struct vs_buf again = {.max = VS_PKCS8_MAX};
+	VS_TRY(vs_pkey_spki(k, &again, err));
+	if (!vs_bytes_eq(vs_buf_view(&again), der))
+		VS_FAIL(err, BAD_KEY,
+			"the public key is not in its canonical form (DER, named curve)");
 	const struct vs_key_public pub = vs_pkey_public(k);
 	return vs_pkey_from_public(o, &pub, false, ret, err);
 }
