@@ -26,18 +26,24 @@ struct vs_audit_env {
 /*
  * Opens or creates (0640, O_APPEND) the file, recovers a torn tail with a recovery record. A file
  * that is deleted or rotated under us is noticed at the next append.
+ * A record that we know to have been there and that is gone is noted ("loss"), a torn tail is kept
+ * as PATH.torn-N ("recovery"), an empty file starts a chain ("log").
+ * A program that sets a limit on file sizes ignores SIGXFSZ, so that a full limit is an error here.
  * Errors: AUDIT (foreign = errno), MEMORY.
  */
 VS_RC vs_audit_open(const struct vs_audit_env *env, struct vs_audit **ret, struct vs_err *err);
 void vs_audit_close(struct vs_audit *a);
 
-/* Build a record; setters remember the first failure and commit reports it. */
+/*
+ * Build a record. Names of members are a-z, 0-9, - and _, each once, and none that every record has
+ * (audit/chain.h). Setters remember the first failure and commit reports it.
+ */
 VS_RC vs_audit_begin(
 	struct vs_audit *a, const char *event, struct vs_audit_rec **ret, struct vs_err *err);
 void vs_audit_str(struct vs_audit_rec *r, const char *name, const char *value);
 void vs_audit_int(struct vs_audit_rec *r, const char *name, int64_t value);
 void vs_audit_bool(struct vs_audit_rec *r, const char *name, bool value);
-/* "checks": every check with rule, name, expected, seen, passed. */
+/* "accepted" and "checks": every check with rule, name, expected, seen, passed. */
 void vs_audit_verdict(struct vs_audit_rec *r, const struct vs_verdict *v);
 void vs_audit_err(struct vs_audit_rec *r, const struct vs_err *err); /* "code", "sentence" */
 /* Append durably and free r, also on failure. Waits for the lock at most until the deadline. */

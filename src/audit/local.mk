@@ -1,2 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
-noinst_HEADERS += %D%/audit.h %D%/verify.h
+noinst_LTLIBRARIES += libvsaudit.la
+libvsaudit_la_SOURCES = \
+	%D%/audit.c %D%/audit.h \
+	%D%/chain.c %D%/chain.h \
+	%D%/internal.h \
+	%D%/record.c \
+	%D%/tail.c \
+	%D%/verify.c %D%/verify.h
+libvsaudit_la_LIBADD = libvscrypto.la libvsbase.la
+
+check_PROGRAMS += tests/unit/test_audit tests/unit/test_audit_verify
+tests_unit_test_audit_SOURCES = tests/unit/test_audit.c
+tests_unit_test_audit_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_audit_LDADD = libvsaudit.la libvscrypto.la libvsbase.la -lcmocka
+tests_unit_test_audit_verify_SOURCES = tests/unit/test_audit_verify.c
+tests_unit_test_audit_verify_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_audit_verify_LDADD = libvsaudit.la libvscrypto.la libvsbase.la -lcmocka
+TESTS += tests/unit/test_audit tests/unit/test_audit_verify

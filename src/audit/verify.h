@@ -16,7 +16,7 @@ struct vs_audit_checkpoint {
 
 struct vs_audit_report {
 	bool ok; /* every record is in its place, and the checkpoint (if any) is in the chain */
-	bool tail_proven; /* the last record is the checkpoint's, or comes after it */
+	bool tail_proven; /* the last record is the checkpoint's: nothing was cut off behind it */
 	bool torn_tail; /* bytes without newline at the end: a write was interrupted */
 	uint64_t n_records;
 	uint64_t first_seq, last_seq;
@@ -38,16 +38,16 @@ struct vs_audit_report {
 VS_RC vs_audit_verify_file(const char *path, const struct vs_audit_checkpoint *checkpoint,
 	struct vs_audit_report *ret, struct vs_err *err);
 
-/* The newest grant or refusal of one token. */
+/* The newest decision about one token. */
 struct vs_audit_last {
 	bool found;
 	bool granted;
 	uint64_t seq;
 	char time[40]; /* RFC 3339, UTC */
-	char event[48];
+	char event[48]; /* attempt, release (refused) or revocation */
 	char token[128];
-	char code[48]; /* of a refusal */
-	char sentence[1024]; /* of a refusal */
+	char code[48]; /* when not granted */
+	char sentence[1400]; /* when not granted */
 };
 
 /*
