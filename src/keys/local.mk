@@ -34,3 +34,31 @@ EXTRA_DIST += \
 	tests/data/keyvault/release-jws.json \
 	tests/data/keyvault/release-mhsm-p256k-version-7.3.json \
 	tests/data/keyvault/release-refused-akv-7.3-preview.json
+
+check_PROGRAMS += tests/unit/test_keys_cred
+tests_unit_test_keys_cred_SOURCES = tests/unit/test_keys_cred.c tests/unit/webkit.c tests/unit/webkit.h \
+	tests/unit/netkit.c tests/unit/netkit.h
+tests_unit_test_keys_cred_CPPFLAGS = $(TEST_CPPFLAGS) $(SSL_CFLAGS)
+tests_unit_test_keys_cred_LDADD = $(keys_test_libs)
+TESTS += tests/unit/test_keys_cred
+
+check_PROGRAMS += tests/unit/test_keys_akv
+tests_unit_test_keys_akv_SOURCES = tests/unit/test_keys_akv.c tests/unit/webkit.c tests/unit/webkit.h \
+	tests/unit/netkit.c tests/unit/netkit.h tests/unit/releasekit.c tests/unit/releasekit.h
+tests_unit_test_keys_akv_CPPFLAGS = $(TEST_CPPFLAGS) $(SSL_CFLAGS)
+tests_unit_test_keys_akv_LDADD = $(keys_test_libs)
+TESTS += tests/unit/test_keys_akv
+
+check_PROGRAMS += tests/unit/test_keys_catalog
+tests_unit_test_keys_catalog_SOURCES = tests/unit/test_keys_catalog.c tests/unit/webkit.c tests/unit/webkit.h \
+	tests/unit/netkit.c tests/unit/netkit.h tests/unit/releasekit.c tests/unit/releasekit.h
+tests_unit_test_keys_catalog_CPPFLAGS = $(TEST_CPPFLAGS) $(SSL_CFLAGS)
+tests_unit_test_keys_catalog_LDADD = $(keys_test_libs)
+TESTS += tests/unit/test_keys_catalog
+
+check_PROGRAMS += tests/unit/test_keys_recorded
+tests_unit_test_keys_recorded_SOURCES = tests/unit/test_keys_recorded.c tests/unit/releasekit.c \
+	tests/unit/releasekit.h tests/unit/netkit.c tests/unit/netkit.h
+tests_unit_test_keys_recorded_CPPFLAGS = $(TEST_CPPFLAGS) $(SSL_CFLAGS)
+tests_unit_test_keys_recorded_LDADD = $(keys_test_libs)
+TESTS += tests/unit/test_keys_recorded

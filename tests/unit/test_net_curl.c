@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The real HTTP client against a server that sends what it is told to. */
+/* The real HTTP client against a server that sends what it is told to. More than 500
+ * lines because each case stands beside its script. */
 #include <sys/stat.h>
 #include <unistd.h>
 

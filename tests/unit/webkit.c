@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unit/webkit.h"
 
+#include <time.h>
+
 #include "base/clock.h"
 #include "unit/unit.h"
 
@@ -62,6 +64,11 @@ perform(void *self, const struct vs_http_req *req, struct vs_http_res *ret, stru
 	if (s == NULL)
 		return vs_err_put(
 			err, VS_E_INTERNAL, __func__, __LINE__, 0, "nobody expected %.100s", line);
+	if (s->delay_ms > 0) {
+		const struct timespec ts = {
+			s->delay_ms / 1000, (long)(s->delay_ms % 1000) * 1000000};
+		(void)nanosleep(&ts, NULL);
+	}
 	if (s->status == 0)
 		return vs_err_put(err, s->code, __func__, __LINE__, 0, "as scripted");
 	struct vs_http_res res = {.status = s->status, .retry_after_s = -1};

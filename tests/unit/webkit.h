@@ -20,6 +20,7 @@ struct webkit_step {
 	const char *content_type; /* NULL: application/json */
 	const char *www_authenticate;
 	int64_t retry_after_s; /* 0: absent (-1 in the answer); negative: 0 s */
+	int delay_ms; /* of real time, before the answer */
 	bool always; /* may be used any number of times */
 	unsigned used;
 };
