@@ -7,7 +7,7 @@ libvsnet_la_SOURCES = \
 	%D%/roots.c %D%/roots.h \
 	%D%/http_curl.c %D%/http_curl.h
 libvsnet_la_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(SSL_CFLAGS) $(CRYPTO_CFLAGS)
-libvsnet_la_LIBADD = libvsbase.la $(CURL_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)
+libvsnet_la_LIBADD = $(CURL_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)
 
 check_PROGRAMS += tests/unit/test_net_curl
 tests_unit_test_net_curl_SOURCES = tests/unit/test_net_curl.c tests/unit/netkit.c tests/unit/netkit.h
