@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Linux's list of measured files (PCR 10), binary form, machine endian (little). Pure. */
+#ifndef VS_EVIDENCE_IMA_H
+#define VS_EVIDENCE_IMA_H
+
+#include "crypto/hash.h"
+#include "vouchsafe/provider.h"
+
+enum { VS_IMA_MAX = 32 << 20, VS_IMA_ENTRIES_MAX = 1 << 20, VS_IMA_FIELDS_MAX = 16 };
+
+struct vs_ima_entry {
+	uint32_t pcr;
+	struct vs_bytes template_hash; /* SHA-1, as listed */
+	struct vs_bytes name; /* "ima-ng", "ima-sig", "ima" ... */
+	struct vs_bytes data; /* what the template hash is over */
+	bool violation; /* listed as zeros, extended as ones */
+};
+
+/* The next entry; *ret_end at the end. Error: FORMAT. */
+VS_RC vs_ima_next(
+	struct vs_reader *r, struct vs_ima_entry *ret, bool *ret_end, struct vs_err *err);
+/* SHA-1 of the data is the listed hash (never true of a violation). */
+bool vs_ima_hash_fits(const struct vs_ima_entry *e);
+/* A field of "ima-ng" and "ima-sig": 0 digest with its algorithm, 1 path, 2 signature. */
+struct vs_bytes vs_ima_field(const struct vs_ima_entry *e, size_t i);
+
+struct vs_ima_replay {
+	size_t n_entries; /* all in the list */
+	size_t n_covered; /* as many lead to the quoted value; 0 and !matched: none do */
+	size_t n_violations; /* among the covered ones */
+	size_t n_wrong; /* among the covered ones: hash is not that of the data */
+	bool matched;
+	uint8_t last[VS_HASH_MAX_BYTES]; /* value after the whole list */
+};
+
+/*
+ * Does some beginning of the list lead to this value of PCR 10? The list goes on growing after the
+ * quote, so the rest is not counted. quoted has the bank's size; empty: replay all.
+ * Entries extend the SHA-1 bank with the listed hash; other banks with the hash of the data, or
+ * (old kernels) with the SHA-1 and zeros: both are tried. Errors: FORMAT, LIMIT, CRYPTO.
+ */
+VS_RC vs_ima_replay(struct vs_bytes list, enum vs_hash bank, struct vs_bytes quoted,
+	struct vs_ima_replay *ret, struct vs_err *err);
+
+#endif
