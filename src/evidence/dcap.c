@@ -32,14 +32,14 @@ enum {
 };
 
 /* MRSIGNER of Intel's quoting enclaves, the same in every release. */
-static const uint8_t qe_signer[32] = {0x8c, 0x4f, 0x57, 0x75, 0xd7, 0x96, 0x50, 0x3e, 0x96, 0x13, 0x7f,
-	0x77, 0xc6, 0x8a, 0x82, 0x9a, 0x00, 0x56, 0xac, 0x8d, 0xed, 0x70, 0x14, 0x0b, 0x08, 0x1b, 0x09, 0x44,
-	0x90, 0xc5, 0x7b, 0xff};
-static const uint8_t tdqe_signer[32] = {0xdc, 0x9e, 0x2a, 0x7c, 0x6f, 0x94, 0x8f, 0x17, 0x47, 0x4e, 0x34,
-	0xa7, 0xfc, 0x43, 0xed, 0x03, 0x0f, 0x7c, 0x15, 0x63, 0xf1, 0xba, 0xbd, 0xdf, 0x63, 0x40, 0xc8, 0x2e,
-	0x0e, 0x54, 0xa8, 0xc5};
-static const uint8_t vendor[16] = {0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9, 0x94, 0x0a, 0x0d, 0xb3,
-	0x95, 0x7f, 0x06, 0x07};
+static const uint8_t qe_signer[32] = {0x8c, 0x4f, 0x57, 0x75, 0xd7, 0x96, 0x50, 0x3e, 0x96, 0x13,
+	0x7f, 0x77, 0xc6, 0x8a, 0x82, 0x9a, 0x00, 0x56, 0xac, 0x8d, 0xed, 0x70, 0x14, 0x0b, 0x08,
+	0x1b, 0x09, 0x44, 0x90, 0xc5, 0x7b, 0xff};
+static const uint8_t tdqe_signer[32] = {0xdc, 0x9e, 0x2a, 0x7c, 0x6f, 0x94, 0x8f, 0x17, 0x47, 0x4e,
+	0x34, 0xa7, 0xfc, 0x43, 0xed, 0x03, 0x0f, 0x7c, 0x15, 0x63, 0xf1, 0xba, 0xbd, 0xdf, 0x63,
+	0x40, 0xc8, 0x2e, 0x0e, 0x54, 0xa8, 0xc5};
+static const uint8_t vendor[16] = {0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9, 0x94, 0x0a, 0x0d,
+	0xb3, 0x95, 0x7f, 0x06, 0x07};
 
 static bool
 all_zero(struct vs_bytes b)
@@ -94,8 +94,8 @@ tdx_body(struct vs_bytes b, struct vs_dcap_quote *q)
 static size_t
 body_size(struct vs_reader *r, const struct vs_dcap_quote *q, struct vs_bytes head)
 {
-	const uint32_t tee = (uint32_t)head.p[4] | (uint32_t)head.p[5] << 8 | (uint32_t)head.p[6] << 16 |
-		(uint32_t)head.p[7] << 24;
+	const uint32_t tee = (uint32_t)head.p[4] | (uint32_t)head.p[5] << 8 |
+		(uint32_t)head.p[6] << 16 | (uint32_t)head.p[7] << 24;
 	if (q->version == 3)
 		return tee == TEE_SGX ? SGX_BODY : 0;
 	if (q->version == 4)
@@ -123,8 +123,10 @@ parse_qe(struct vs_reader *r, struct vs_dcap_quote *q, struct vs_err *err)
 	if (!vs_reader_done(r) || q->qe_auth.n > QE_AUTH_MAX)
 		VS_FAIL(err, FORMAT, "a DCAP quote's certification data do not fit their lengths");
 	if (type != CERT_PCK_CHAIN)
-		VS_FAIL(err, FORMAT, "a DCAP quote with certification data of type %u; 5, a chain of "
-			"certificates, is known", type);
+		VS_FAIL(err, FORMAT,
+			"a DCAP quote with certification data of type %u; 5, a chain of "
+			"certificates, is known",
+			type);
 	q->qe = sgx_report(report);
 	return VS_OK;
 }
@@ -140,8 +142,8 @@ parse_signature(struct vs_bytes data, struct vs_dcap_quote *q, struct vs_err *er
 	const uint16_t type = vs_get_le16(&r);
 	struct vs_reader inner = vs_reader_of(vs_get_bytes(&r, vs_get_le32(&r)));
 	if (!vs_reader_done(&r) || type != CERT_QE_REPORT)
-		VS_FAIL(err, FORMAT, "a DCAP quote's signature data do not fit their lengths (type %u)",
-			type);
+		VS_FAIL(err, FORMAT,
+			"a DCAP quote's signature data do not fit their lengths (type %u)", type);
 	return parse_qe(&inner, q, err);
 }
 
@@ -158,7 +160,8 @@ vs_dcap_parse(struct vs_bytes quote, struct vs_dcap_quote *ret, struct vs_err *e
 	if (q.version < 3 || q.version > 5)
 		VS_FAIL(err, FORMAT, "a DCAP quote of version %u; 3, 4 and 5 are known", q.version);
 	if (head.p[2] != KEY_TYPE_P256 || head.p[3] != 0)
-		VS_FAIL(err, FORMAT, "a DCAP quote with an attestation key of another type than P-256");
+		VS_FAIL(err, FORMAT,
+			"a DCAP quote with an attestation key of another type than P-256");
 	if (memcmp(head.p + VENDOR_AT, vendor, sizeof vendor) != 0)
 		VS_FAIL(err, FORMAT, "a DCAP quote of a quoting enclave that is not Intel's");
 	const size_t size = body_size(&r, &q, head);
@@ -197,13 +200,15 @@ check_qe(const struct vs_dcap_quote *q, struct vs_verdict *v)
 	const vs_rc rc = vs_ev_hash(VS_HASH_SHA256, parts, 2, expected, &why);
 	vs_check_add(v, "T-A3", "quoting enclave's report data",
 		!vs_failed(rc) && vs_ct_eq(expected, q->qe.report_data.p, 64),
-		vs_check_hex(vs_bytes_of(expected, 32), a), "%s", vs_check_hex(q->qe.report_data, b));
+		vs_check_hex(vs_bytes_of(expected, 32), a), "%s",
+		vs_check_hex(q->qe.report_data, b));
 	const bool tdx = q->tee == VS_DCAP_TDX;
 	const struct vs_bytes signer = vs_bytes_of(tdx ? tdqe_signer : qe_signer, 32);
 	vs_check_add(v, "T-A3", "quoting enclave's signer", vs_bytes_eq(q->qe.mrsigner, signer),
 		vs_check_hex(signer, a), "%s", vs_check_hex(q->qe.mrsigner, b));
 	vs_check_add(v, "T-A3", "quoting enclave's product",
-		q->qe.prod_id == (tdx ? TDQE_PROD_ID : QE_PROD_ID), tdx ? "2" : "1", "%u", q->qe.prod_id);
+		q->qe.prod_id == (tdx ? TDQE_PROD_ID : QE_PROD_ID), tdx ? "2" : "1", "%u",
+		q->qe.prod_id);
 	vs_check_add(v, "T-A6", "quoting enclave's debug bit",
 		(q->qe.attributes.p[0] & SGX_DEBUG) == 0, "off", "attributes %02x",
 		q->qe.attributes.p[0]);
@@ -218,8 +223,8 @@ check_debug(const struct vs_dcap_quote *q, const struct vs_dcap_expect *x, struc
 	vs_check_add(v, "T-A6", tdx ? "TD debug" : "enclave debug", x->allow_debug || !debug, "off",
 		"attributes %02x", flags);
 	if (tdx)
-		vs_check_add(v, "T-A6", "TDX module's attributes", all_zero(q->seam_attributes), "0",
-			"first byte %02x", q->seam_attributes.p[0]);
+		vs_check_add(v, "T-A6", "TDX module's attributes", all_zero(q->seam_attributes),
+			"0", "first byte %02x", q->seam_attributes.p[0]);
 }
 
 vs_rc
@@ -227,7 +232,8 @@ vs_dcap_verify(const struct vs_dcap_quote *quote, const struct vs_dcap_expect *e
 	struct vs_verdict *v, struct vs_err *err)
 {
 	struct vs_err why = {0};
-	vs_rc rc = vs_ev_ecdsa_verify(VS_EV_P256, quote->key, quote->signed_bytes, quote->sig, &why);
+	vs_rc rc =
+		vs_ev_ecdsa_verify(VS_EV_P256, quote->key, quote->signed_bytes, quote->sig, &why);
 	vs_check_rc(v, "T-A3", "DCAP quote signature", rc, "signed by the attestation key", &why);
 	check_qe(quote, v);
 	VS_CLEANUP(vs_ev_certs_done) struct vs_ev_certs certs = {.n = 0};
@@ -235,14 +241,17 @@ vs_dcap_verify(const struct vs_dcap_quote *quote, const struct vs_dcap_expect *e
 	if (rc.code == VS_E_MEMORY)
 		return vs_err_while(rc, err, "reading a DCAP quote's certificates");
 	const bool there = !vs_failed(rc) && certs.n >= 2;
-	vs_check_add(v, "T-A3", "PCK certificates", there, "PCK, its CA", "%zu certificates", certs.n);
+	vs_check_add(
+		v, "T-A3", "PCK certificates", there, "PCK, its CA", "%zu certificates", certs.n);
 	struct vs_dcap_pck pck = {.pce_svn = 0};
 	if (there) {
-		rc = vs_ev_cert_chain(certs.v[0], &certs, expect->roots, expect->at_unix, NULL, &why);
+		rc = vs_ev_cert_chain(
+			certs.v[0], &certs, expect->roots, expect->at_unix, NULL, &why);
 		vs_check_rc(v, "T-A3", "PCK certificate chain", rc, "chain to Intel's root", &why);
 		rc = vs_ev_ecdsa_verify_key(
 			VS_EV_P256, vs_ev_cert_key(certs.v[0]), quote->qe.all, quote->qe_sig, &why);
-		vs_check_rc(v, "T-A3", "quoting enclave's signature", rc, "signed by the PCK", &why);
+		vs_check_rc(
+			v, "T-A3", "quoting enclave's signature", rc, "signed by the PCK", &why);
 		vs_check_add(v, "T-A3", "PCK extensions", vs_dcap_pck_read(certs.v[0], &pck),
 			"FMSPC, TCB, PCE", "read");
 	}
@@ -263,14 +272,17 @@ vs_td_report_check(
 		vs_check_add(v, "T-A3", "TD report", false, "1024 bytes", "%zu bytes", td_report.n);
 		return;
 	}
-	bool inside = p[0] == TEE_TDX;
+	/* CPUSVN and MAC are for the processor alone; the reserved bytes between them are zero. */
+	bool inside = p[0] == TEE_TDX && all_zero((struct vs_bytes){p + 4, 12}) &&
+		all_zero((struct vs_bytes){p + 192, 32});
 	for (size_t i = 0; i < 2; i++) {
 		uint8_t digest[48] = {0};
 		const struct vs_bytes part = {p + hashed[i].at, hashed[i].n};
 		inside = inside && !vs_failed(vs_ev_hash(VS_HASH_SHA384, &part, 1, digest, NULL)) &&
 			memcmp(digest, p + digest_at[i], 48) == 0;
 	}
-	vs_check_add(v, "T-A3", "TD report's own hashes", inside, "fit", inside ? "fit" : "do not fit");
+	vs_check_add(
+		v, "T-A3", "TD report's own hashes", inside, "fit", inside ? "fit" : "do not fit");
 	struct pair {
 		struct vs_bytes q;
 		size_t at;

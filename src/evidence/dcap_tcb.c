@@ -104,7 +104,8 @@ vs_dcap_pck_read(const struct vs_ev_cert *pck, struct vs_dcap_pck *ret)
 		if (!take_tlv(&r, &tag, &entry) || tag != 0x30)
 			return false;
 		struct vs_reader e = vs_reader_of(entry);
-		if (!take_tlv(&e, &tag, &oid) || tag != 6 || oid.n == 0 || !take_tlv(&e, &tag, &value))
+		if (!take_tlv(&e, &tag, &oid) || tag != 6 || oid.n == 0 ||
+			!take_tlv(&e, &tag, &value))
 			return false;
 		const uint8_t which = oid.p[oid.n - 1];
 		if (which == 2 && tag == 0x30 && !read_tcb_sequence(value, &p, &seen))
@@ -128,7 +129,8 @@ vs_rc
 vs_dcap_split_collateral(struct vs_bytes response, const char *name, struct vs_bytes *ret,
 	uint8_t ret_sig[64], struct vs_err *err)
 {
-	/* Signed are the bytes between {"name": and ,"signature":"<128 digits>"}: written so by Intel. */
+	/* Signed are the bytes between {"name": and ,"signature":"<128 digits>"}: written so by
+	 * Intel. */
 	char head[64];
 	static const char middle[] = ",\"signature\":\"";
 	const int head_n = snprintf(head, sizeof head, "{\"%s\":", name);
@@ -168,8 +170,8 @@ hex_is(const struct vs_json *v, const uint8_t *p, size_t n)
 {
 	struct vs_bytes text;
 	VS_CLEANUP(vs_buf_done) struct vs_buf b = {.max = 64};
-	return vs_json_bytes(v, &text) && text.n == 2 * n && !vs_failed(vs_hex_decode(text, &b, NULL)) &&
-		memcmp(b.p, p, n) == 0;
+	return vs_json_bytes(v, &text) && text.n == 2 * n &&
+		!vs_failed(vs_hex_decode(text, &b, NULL)) && memcmp(b.p, p, n) == 0;
 }
 
 /* (value & mask) == (given & mask), all in hexadecimal of n bytes. */
@@ -198,7 +200,7 @@ status_of(const struct vs_json *level)
 		if (vs_json_is_string(v, status_names[i]))
 			return (enum vs_tcb_status)i;
 	}
-	return VS_TCB_REVOKED;    /* a status we do not know is the worst one */
+	return VS_TCB_REVOKED; /* a status we do not know is the worst one */
 }
 
 static bool
@@ -208,7 +210,8 @@ components_le(const struct vs_json *list, const uint8_t svn[COMPONENTS], size_t 
 		return false;
 	for (size_t i = first; i < COMPONENTS; i++) {
 		int64_t x = -1;
-		if (!vs_json_int(vs_json_get(vs_json_at(list, i), "svn"), &x) || x < 0 || x > svn[i])
+		if (!vs_json_int(vs_json_get(vs_json_at(list, i), "svn"), &x) || x < 0 ||
+			x > svn[i])
 			return false;
 	}
 	return true;
@@ -248,7 +251,8 @@ svn_status(const struct vs_json *levels, uint32_t svn)
 	for (size_t i = 0; i < n && i < LEVELS_MAX; i++) {
 		const struct vs_json *level = vs_json_at(levels, i);
 		int64_t x = -1;
-		if (vs_json_int(vs_json_path(level, "tcb.isvsvn"), &x) && x >= 0 && x <= (int64_t)svn)
+		if (vs_json_int(vs_json_path(level, "tcb.isvsvn"), &x) && x >= 0 &&
+			x <= (int64_t)svn)
 			return status_of(level);
 	}
 	return VS_TCB_NONE;
@@ -262,10 +266,10 @@ module_status(const struct vs_json *info, const struct vs_dcap_quote *q)
 	if (version == 0) {
 		const struct vs_json *m = vs_json_get(info, "tdxModule");
 		return hex_is(vs_json_get(m, "mrsigner"), q->mrsignerseam.p, 48) &&
-				masked_is(vs_json_get(m, "attributes"), vs_json_get(m, "attributesMask"),
-					q->seam_attributes) ?
-			VS_TCB_UP_TO_DATE :
-			VS_TCB_NONE;
+				masked_is(vs_json_get(m, "attributes"),
+					vs_json_get(m, "attributesMask"), q->seam_attributes)
+			? VS_TCB_UP_TO_DATE
+			: VS_TCB_NONE;
 	}
 	char id[16];
 	snprintf(id, sizeof id, "TDX_%02X", version);
@@ -301,8 +305,10 @@ open_signed(struct vs_bytes json, struct vs_bytes sig, struct vs_bytes chain_pem
 	VS_CLEANUP(vs_ev_certs_done) struct vs_ev_certs certs = {.n = 0};
 	char name[VS_EV_CERT_NAME_MAX];
 	VS_TRY(vs_ev_certs_pem(chain_pem, &certs, err));
-	if (certs.n == 0 || strcmp(vs_ev_cert_subject(certs.v[0], name), "Intel SGX TCB Signing") != 0)
-		VS_FAIL(err, REFUSED_EVIDENCE, "Intel's statement comes without its signing certificate");
+	if (certs.n == 0 ||
+		strcmp(vs_ev_cert_subject(certs.v[0], name), "Intel SGX TCB Signing") != 0)
+		VS_FAIL(err, REFUSED_EVIDENCE,
+			"Intel's statement comes without its signing certificate");
 	VS_TRY(vs_ev_cert_chain(certs.v[0], &certs, x->roots, x->at_unix, NULL, err));
 	VS_TRY(vs_ev_ecdsa_verify_key(VS_EV_P256, vs_ev_cert_key(certs.v[0]), json, sig, err));
 	VS_CLEANUP(vs_json_freep) struct vs_json *root = NULL;
@@ -326,8 +332,8 @@ check_tcb_info(const struct vs_json *info, const struct vs_dcap_quote *q,
 		vs_json_int(vs_json_get(info, "version"), &version) && version == 3 &&
 		hex_is(vs_json_get(info, "fmspc"), pck->fmspc, sizeof pck->fmspc) &&
 		hex_is(vs_json_get(info, "pceId"), pck->pce_id, sizeof pck->pce_id);
-	vs_check_add(v, "T-A6", "TCB information is about this platform", about, "FMSPC and PCE of the PCK",
-		about ? "the same" : "another platform");
+	vs_check_add(v, "T-A6", "TCB information is about this platform", about,
+		"FMSPC and PCE of the PCK", about ? "the same" : "another platform");
 	add_status(v, "platform TCB", platform_status(info, q, pck), x->allowed_status);
 	if (tdx)
 		add_status(v, "TDX module TCB", module_status(info, q), x->allowed_status);
@@ -338,7 +344,8 @@ check_qe_identity(const struct vs_json *id, const struct vs_dcap_quote *q,
 	const struct vs_dcap_expect *x, struct vs_verdict *v)
 {
 	int64_t prod = -1;
-	const bool is = vs_json_is_string(vs_json_get(id, "id"), q->tee == VS_DCAP_TDX ? "TD_QE" : "QE") &&
+	const bool is =
+		vs_json_is_string(vs_json_get(id, "id"), q->tee == VS_DCAP_TDX ? "TD_QE" : "QE") &&
 		hex_is(vs_json_get(id, "mrsigner"), q->qe.mrsigner.p, 32) &&
 		vs_json_int(vs_json_get(id, "isvprodid"), &prod) && prod == q->qe.prod_id &&
 		masked_is(vs_json_get(id, "miscselect"), vs_json_get(id, "miscselectMask"),
@@ -356,8 +363,11 @@ vs_dcap_check_tcb(const struct vs_dcap_quote *quote, const struct vs_dcap_pck *p
 	const struct vs_dcap_expect *expect, struct vs_verdict *v, struct vs_err *err)
 {
 	const struct vs_dcap_collateral *c = expect->collateral;
-	if (c == NULL)
+	if (c == NULL) {
+		vs_check_add(v, "T-A6", "TCB level", true, "an allowed status",
+			"not evaluated: Intel's statements are not at hand");
 		return VS_OK;
+	}
 	VS_CLEANUP(vs_json_freep) struct vs_json *info = NULL;
 	VS_CLEANUP(vs_json_freep) struct vs_json *id = NULL;
 	struct vs_err why = {0};
@@ -369,7 +379,8 @@ vs_dcap_check_tcb(const struct vs_dcap_quote *quote, const struct vs_dcap_pck *p
 	rc = open_signed(c->qe_identity, c->qe_identity_sig, c->chain_pem, expect, &id, &why);
 	if (rc.code == VS_E_MEMORY)
 		return vs_err_while(rc, err, "reading the quoting enclave's identity");
-	if (vs_check_rc(v, "T-A6", "quoting enclave statement", rc, "signed by Intel, of this time", &why))
+	if (vs_check_rc(v, "T-A6", "quoting enclave statement", rc, "signed by Intel, of this time",
+		    &why))
 		check_qe_identity(id, quote, expect, v);
 	return VS_OK;
 }

@@ -55,7 +55,8 @@ vs_ev_cert_der(struct vs_bytes der, struct vs_ev_cert **ret, struct vs_err *err)
 	if (d2i_X509(&x, &p, (long)der.n) == NULL || p != der.p + der.n) {
 		X509_free(x);
 		ERR_clear_error();
-		VS_FAIL(err, FORMAT, "a certificate is not readable (DER), or something stands behind it");
+		VS_FAIL(err, FORMAT,
+			"a certificate is not readable (DER), or something stands behind it");
 	}
 	return wrap(x, ret, err);
 }
@@ -149,7 +150,7 @@ ctx_done(X509_STORE_CTX **ctx)
 }
 
 static void
-stack_done(STACK_OF(X509) **stack)
+stack_done(STACK_OF(X509) * *stack)
 {
 	sk_X509_free(*stack);
 }
@@ -166,7 +167,7 @@ find_same(const struct vs_ev_certs *certs, const X509 *x)
 
 static vs_rc
 prepare(X509_STORE_CTX *ctx, X509_STORE *store, const struct vs_ev_cert *leaf,
-	STACK_OF(X509) *helpers, int64_t at_unix, struct vs_err *err)
+	STACK_OF(X509) * helpers, int64_t at_unix, struct vs_err *err)
 {
 	if (X509_STORE_CTX_init(ctx, store, leaf->x, helpers) != 1)
 		VS_FAIL(err, MEMORY, "no memory for a chain of certificates");
@@ -203,11 +204,13 @@ vs_ev_cert_chain(const struct vs_ev_cert *leaf, const struct vs_ev_certs *helper
 	ERR_clear_error();
 	if (ok != 1) {
 		char name[VS_EV_CERT_NAME_MAX];
-		VS_FAIL_N(err, REFUSED_EVIDENCE, why, "the certificate \"%s\" does not lead to a pinned root: %s",
+		VS_FAIL_N(err, REFUSED_EVIDENCE, why,
+			"the certificate \"%s\" does not lead to a pinned root: %s",
 			vs_ev_cert_subject(leaf, name), X509_verify_cert_error_string(why));
 	}
 	const STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(ctx);
-	const struct vs_ev_cert *root = find_same(roots, sk_X509_value(chain, sk_X509_num(chain) - 1));
+	const struct vs_ev_cert *root =
+		find_same(roots, sk_X509_value(chain, sk_X509_num(chain) - 1));
 	VS_REQUIRE(err, root != NULL);
 	if (ret_root != NULL)
 		*ret_root = root;

@@ -148,9 +148,11 @@ vs_ev_rsa_verify(struct vs_bytes n, uint32_t e, struct vs_bytes data, struct vs_
 	uint8_t little[RSA_MAX];
 	VS_TRY(ready(err));
 	if (n.n < RSA_MIN || n.n > RSA_MAX || e < 65537 || (e & 1) == 0)
-		VS_FAIL(err, REFUSED_EVIDENCE, "an RSA key of %zu bytes, exponent %u is not accepted", n.n, e);
+		VS_FAIL(err, REFUSED_EVIDENCE,
+			"an RSA key of %zu bytes, exponent %u is not accepted", n.n, e);
 	if (sig.n != n.n)
-		VS_FAIL(err, REFUSED_EVIDENCE, "a signature of %zu bytes for a key of %zu", sig.n, n.n);
+		VS_FAIL(err, REFUSED_EVIDENCE, "a signature of %zu bytes for a key of %zu", sig.n,
+			n.n);
 	for (size_t i = 0; i < n.n; i++)
 		little[i] = n.p[n.n - 1 - i];
 	uint32_t exponent = e;
@@ -190,7 +192,8 @@ vs_ev_ecdsa_verify_key(enum vs_ev_curve curve, struct evp_pkey_st *key, struct v
 	if (sig.n != 2 * half)
 		VS_FAIL(err, REFUSED_EVIDENCE, "an ECDSA signature of %zu bytes", sig.n);
 	VS_CLEANUP(sig_done) ECDSA_SIG *rs = ECDSA_SIG_new();
-	BIGNUM *r = BN_bin2bn(sig.p, (int)half, NULL), *s = BN_bin2bn(sig.p + half, (int)half, NULL);
+	BIGNUM *r = BN_bin2bn(sig.p, (int)half, NULL),
+	       *s = BN_bin2bn(sig.p + half, (int)half, NULL);
 	if (rs == NULL || r == NULL || s == NULL || ECDSA_SIG_set0(rs, r, s) != 1) {
 		BN_free(r);
 		BN_free(s);

@@ -66,16 +66,19 @@ read_spec_id(struct vs_bytes data, struct vs_eventlog *log, struct vs_err *err)
 	vs_get_bytes(&r, SPEC_ID_HEAD);
 	const uint32_t n = vs_get_le32(&r);
 	if (r.bad || n == 0 || n > VS_EVENTLOG_ALGS_MAX)
-		VS_FAIL(err, FORMAT, "the event log's header names %u algorithms; 1 to %d are possible", n,
+		VS_FAIL(err, FORMAT,
+			"the event log's header names %u algorithms; 1 to %d are possible", n,
 			VS_EVENTLOG_ALGS_MAX);
 	for (uint32_t i = 0; i < n; i++) {
 		const uint16_t alg = vs_get_le16(&r), size = vs_get_le16(&r);
 		const size_t known = known_size(alg);
 		if (size == 0 || size > DIGEST_MAX || (known != 0 && known != size))
-			VS_FAIL(err, FORMAT, "the event log's header gives algorithm %04x %u bytes", alg, size);
+			VS_FAIL(err, FORMAT, "the event log's header gives algorithm %04x %u bytes",
+				alg, size);
 		for (uint32_t k = 0; k < i; k++) {
 			if (log->algs[k].alg == alg)
-				VS_FAIL(err, FORMAT, "the event log's header names algorithm %04x twice", alg);
+				VS_FAIL(err, FORMAT,
+					"the event log's header names algorithm %04x twice", alg);
 		}
 		log->algs[i].alg = alg;
 		log->algs[i].size = size;
@@ -97,7 +100,8 @@ read_legacy(struct vs_eventlog *log, struct vs_event *ret, struct vs_err *err)
 	e.digests[0].value = vs_get_bytes(&log->r, SHA1_BYTES);
 	e.data = vs_get_bytes(&log->r, vs_get_le32(&log->r));
 	if (log->r.bad || !pcr_ok(&e))
-		VS_FAIL(err, FORMAT, "event %zu of the event log is cut off or for no PCR", log->n_events);
+		VS_FAIL(err, FORMAT, "event %zu of the event log is cut off or for no PCR",
+			log->n_events);
 	*ret = e;
 	return VS_OK;
 }
@@ -112,8 +116,10 @@ read_digest(struct vs_eventlog *log, struct vs_event *e, struct vs_err *err)
 			size = log->algs[k].size;
 	}
 	if (log->r.bad || size == 0)
-		VS_FAIL(err, FORMAT, "event %zu of the event log has an algorithm (%04x) that its header "
-			"does not name", log->n_events, alg);
+		VS_FAIL(err, FORMAT,
+			"event %zu of the event log has an algorithm (%04x) that its header "
+			"does not name",
+			log->n_events, alg);
 	for (size_t k = 0; k < e->n_digests; k++) {
 		if (e->digests[k].alg == alg)
 			VS_FAIL(err, FORMAT, "event %zu of the event log has algorithm %04x twice",
@@ -132,13 +138,16 @@ read_agile(struct vs_eventlog *log, struct vs_event *ret, struct vs_err *err)
 	e.type = vs_get_le32(&log->r);
 	const uint32_t count = vs_get_le32(&log->r);
 	if (log->r.bad || count > log->n_algs)
-		VS_FAIL(err, FORMAT, "event %zu of the event log has %u digests; its header names %zu "
-			"algorithms", log->n_events, count, log->n_algs);
+		VS_FAIL(err, FORMAT,
+			"event %zu of the event log has %u digests; its header names %zu "
+			"algorithms",
+			log->n_events, count, log->n_algs);
 	for (uint32_t i = 0; i < count; i++)
 		VS_TRY(read_digest(log, &e, err));
 	e.data = vs_get_bytes(&log->r, vs_get_le32(&log->r));
 	if (log->r.bad || !pcr_ok(&e))
-		VS_FAIL(err, FORMAT, "event %zu of the event log is cut off or for no PCR", log->n_events);
+		VS_FAIL(err, FORMAT, "event %zu of the event log is cut off or for no PCR",
+			log->n_events);
 	*ret = e;
 	return VS_OK;
 }
@@ -147,7 +156,8 @@ vs_rc
 vs_eventlog_open(struct vs_bytes bytes, struct vs_eventlog *ret, struct vs_err *err)
 {
 	if (bytes.n > VS_EVENTLOG_MAX)
-		VS_FAIL(err, LIMIT, "an event log of %zu bytes; up to %d are read", bytes.n, VS_EVENTLOG_MAX);
+		VS_FAIL(err, LIMIT, "an event log of %zu bytes; up to %d are read", bytes.n,
+			VS_EVENTLOG_MAX);
 	struct vs_eventlog log = {.r = vs_reader_of(bytes), .size = bytes.n};
 	VS_TRY(read_legacy(&log, &log.first, err));
 	log.agile = log.first.type == VS_EV_NO_ACTION && starts_with_text(log.first.data, spec_id);
@@ -186,7 +196,8 @@ vs_eventlog_next(struct vs_eventlog *log, struct vs_event *ret, bool *ret_end, s
 		*ret = log->first;
 		return VS_OK;
 	}
-	if (log->r.left == 0 || ((log->r.p[0] == 0 || log->r.p[0] == 0xFF) && is_padding(&log->r))) {
+	if (log->r.left == 0 ||
+		((log->r.p[0] == 0 || log->r.p[0] == 0xFF) && is_padding(&log->r))) {
 		*ret_end = true;
 		return VS_OK;
 	}
@@ -229,9 +240,12 @@ note_locality(const struct vs_event *e, struct vs_replay *r, struct vs_err *err)
 {
 	if (e->pcr != 0 || !starts_with_text(e->data, startup_locality))
 		return VS_OK;
-	const uint8_t locality = e->data.n == sizeof startup_locality + 1 ? e->data.p[e->data.n - 1] : 0xFF;
-	if ((locality != 0 && locality != 3 && locality != 4) || r->locality != 0 || (r->touched & 1) != 0)
-		VS_FAIL(err, FORMAT, "the event log has an odd start-up locality (%u), a second or a late one",
+	const uint8_t locality =
+		e->data.n == sizeof startup_locality + 1 ? e->data.p[e->data.n - 1] : 0xFF;
+	if ((locality != 0 && locality != 3 && locality != 4) || r->locality != 0 ||
+		(r->touched & 1) != 0)
+		VS_FAIL(err, FORMAT,
+			"the event log has an odd start-up locality (%u), a second or a late one",
 			locality);
 	r->locality = locality;
 	r->pcr[0][vs_ev_hash_size(r->bank) - 1] = locality;

@@ -29,13 +29,15 @@ vs_ima_next(struct vs_reader *r, struct vs_ima_entry *ret, bool *ret_end, struct
 	if (r->bad || e.name.n == 0 || e.name.n > NAME_MAX_BYTES || e.pcr >= VS_PCRS_MAX)
 		VS_FAIL(err, FORMAT, "an entry of the list of measured files is cut off or odd");
 	if (vs_bytes_eq_str(e.name, "ima")) {
-		/* The oldest template has no length of its own: a digest, then a path with its length. */
+		/* The oldest template has no length of its own: a digest, then a path with its
+		 * length. */
 		const uint8_t *start = r->p;
 		vs_get_bytes(r, OLD_FIXED);
 		const uint32_t n = vs_get_le32(r);
 		vs_get_bytes(r, n);
 		if (r->bad || n > OLD_PATH)
-			VS_FAIL(err, FORMAT, "an entry of the list of measured files has an odd path");
+			VS_FAIL(err, FORMAT,
+				"an entry of the list of measured files has an odd path");
 		e.data = (struct vs_bytes){start, (size_t)(r->p - start)};
 	} else {
 		e.data = vs_get_bytes(r, vs_get_le32(r));
@@ -122,14 +124,16 @@ vs_ima_replay(struct vs_bytes list, enum vs_hash bank, struct vs_bytes quoted,
 		if (end)
 			break;
 		if (out.n_entries++ == VS_IMA_ENTRIES_MAX)
-			VS_FAIL(err, LIMIT, "a list of more than %d measured files", VS_IMA_ENTRIES_MAX);
+			VS_FAIL(err, LIMIT, "a list of more than %d measured files",
+				VS_IMA_ENTRIES_MAX);
 		if (e.pcr != IMA_PCR)
 			continue;
 		violations += e.violation;
 		wrong += !e.violation && !vs_ima_hash_fits(&e);
 		for (int i = 0; i < 2; i++) {
 			VS_TRY(extend(&e, bank, pcr[i], i == 1, err));
-			if (!out.matched && quoted.n == size && memcmp(pcr[i], quoted.p, size) == 0) {
+			if (!out.matched && quoted.n == size &&
+				memcmp(pcr[i], quoted.p, size) == 0) {
 				out.matched = true;
 				out.n_covered = out.n_entries;
 				out.n_violations = violations;

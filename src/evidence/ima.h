@@ -17,8 +17,7 @@ struct vs_ima_entry {
 };
 
 /* The next entry; *ret_end at the end. Error: FORMAT. */
-VS_RC vs_ima_next(
-	struct vs_reader *r, struct vs_ima_entry *ret, bool *ret_end, struct vs_err *err);
+VS_RC vs_ima_next(struct vs_reader *r, struct vs_ima_entry *ret, bool *ret_end, struct vs_err *err);
 /* SHA-1 of the data is the listed hash (never true of a violation). */
 bool vs_ima_hash_fits(const struct vs_ima_entry *e);
 /* A field of "ima-ng" and "ima-sig": 0 digest with its algorithm, 1 path, 2 signature. */

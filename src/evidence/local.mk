@@ -1,14 +1,25 @@
 # SPDX-License-Identifier: BSD-2-Clause
 noinst_LTLIBRARIES += libvsevidence.la
 libvsevidence_la_SOURCES = \
-	%D%/evidence.c \
+	%D%/akcert.c \
+	%D%/check.c %D%/check.h \
+	%D%/dcap.c %D%/dcap.h %D%/dcap_tcb.c \
 	%D%/ev_azguest.c %D%/ev_azguest.h \
+	%D%/ev_cert.c %D%/ev_cert.h \
 	%D%/ev_crypto.c %D%/ev_crypto.h \
+	%D%/eventlog.c %D%/eventlog.h \
+	%D%/evidence.c \
 	%D%/hcl.c %D%/hcl.h \
+	%D%/ima.c %D%/ima.h \
 	%D%/quote.c %D%/quote.h \
+	%D%/roots.c %D%/roots.h \
+	%D%/saved.c \
+	%D%/secureboot.c \
+	%D%/snp.c %D%/snp.h \
 	%D%/tpm.c %D%/tpm.h %D%/tpm_impl.h \
 	%D%/tpm_check.c %D%/tpm_key.c %D%/tpm_nv.c \
-	%D%/tpm_link.c %D%/tpm_link.h
+	%D%/tpm_link.c %D%/tpm_link.h \
+	%D%/verify.c %D%/verify.h %D%/verify_impl.h %D%/verify_boot.c
 libvsevidence_la_CFLAGS = $(AM_CFLAGS) $(TSS_CFLAGS) $(CRYPTO_CFLAGS)
 libvsevidence_la_LIBADD = $(TSS_LIBS) $(CRYPTO_LIBS)
 
@@ -17,3 +28,17 @@ tests_evidence_test_azguest_SOURCES = tests/evidence/test_azguest.c tests/eviden
 tests_evidence_test_azguest_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_evidence_test_azguest_LDADD = libvsevidence.la libvsjose.la libvscrypto.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) $(TSS_LIBS) -lcmocka
 TESTS += tests/evidence/test_azguest
+
+check_PROGRAMS += tests/unit/test_evidence_hw
+tests_unit_test_evidence_hw_SOURCES = tests/unit/test_evidence_hw.c tests/evidence/data.c tests/evidence/data.h
+tests_unit_test_evidence_hw_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_evidence_hw_LDADD = libvsevidence.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) -lcmocka
+TESTS += tests/unit/test_evidence_hw
+
+check_PROGRAMS += tests/unit/test_evidence_set
+tests_unit_test_evidence_set_SOURCES = tests/unit/test_evidence_set.c tests/evidence/data.c tests/evidence/data.h
+tests_unit_test_evidence_set_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_evidence_set_LDADD = libvsevidence.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) -lcmocka
+TESTS += tests/unit/test_evidence_set
+
+include tests/data/evidence/local.mk

@@ -14,8 +14,8 @@
 
 enum { PCR = 7, NAME_MAX_CHARS = 64, VARIABLE_HEAD = 32 };
 
-static const uint8_t global_guid[16] = {
-	0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c};
+static const uint8_t global_guid[16] = {0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11, 0xaa, 0x0d,
+	0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c};
 
 /* UEFI_VARIABLE_DATA with a name of ASCII letters. */
 struct variable {
@@ -110,7 +110,8 @@ scan_early(struct scan *s, const struct vs_event *e)
 		else if (strcmp(v.name, "SecureBoot") == 0)
 			give_up(s, "the variable SecureBoot is measured twice");
 		return;
-	case VS_EV_VARIABLE_AUTHORITY: return; /* of a driver or option ROM: not the boot loader's */
+	case VS_EV_VARIABLE_AUTHORITY:
+		return; /* of a driver or option ROM: not the boot loader's */
 	case VS_EV_EFI_ACTION:
 		if (!s->broken && !s->insecure)
 			snprintf(s->out->why, sizeof s->out->why,

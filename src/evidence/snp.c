@@ -36,7 +36,8 @@ gen_of(uint8_t family, uint8_t model)
 {
 	if (family == 0x19 && model <= 0x0F)
 		return VS_SNP_MILAN;
-	if (family == 0x19 && ((model >= 0x10 && model <= 0x1F) || (model >= 0xA0 && model <= 0xAF)))
+	if (family == 0x19 &&
+		((model >= 0x10 && model <= 0x1F) || (model >= 0xA0 && model <= 0xAF)))
 		return VS_SNP_GENOA;
 	if (family == 0x1A && model <= 0x11)
 		return VS_SNP_TURIN;
@@ -76,7 +77,7 @@ reserved_ok(struct vs_bytes b, uint32_t version)
 {
 	static const struct {
 		size_t at, n;
-		uint32_t below;    /* reserved in versions below this one */
+		uint32_t below; /* reserved in versions below this one */
 	} areas[] = {
 		{0x04C, 4, 99},
 		{0x188, 3, 3},
@@ -133,7 +134,8 @@ vs_snp_parse(struct vs_bytes report, struct vs_snp_report *ret, struct vs_err *e
 	r.key_info = (uint32_t)le(report, 0x048, 4);
 	const uint32_t signer = r.key_info >> 2;
 	if (signer != VS_SNP_VCEK && signer != VS_SNP_VLEK)
-		VS_FAIL(err, FORMAT, "an SNP report with key information %x: neither VCEK nor VLEK signed it",
+		VS_FAIL(err, FORMAT,
+			"an SNP report with key information %x: neither VCEK nor VLEK signed it",
 			r.key_info);
 	r.signer = (enum vs_snp_signer)signer;
 	if (!reserved_ok(report, r.version))
@@ -141,8 +143,10 @@ vs_snp_parse(struct vs_bytes report, struct vs_snp_report *ret, struct vs_err *e
 	if (r.version >= 3) {
 		r.gen = gen_of(report.p[0x188], report.p[0x189]);
 		if (r.gen == VS_SNP_GEN_NONE)
-			VS_FAIL(err, FORMAT, "an SNP report of processor family %x, model %x; Milan, Genoa, "
-				"Turin are known", report.p[0x188], report.p[0x189]);
+			VS_FAIL(err, FORMAT,
+				"an SNP report of processor family %x, model %x; Milan, Genoa, "
+				"Turin are known",
+				report.p[0x188], report.p[0x189]);
 	}
 	fill_report(report, &r);
 	*ret = r;
@@ -154,9 +158,13 @@ vs_snp_tcb_of(enum vs_snp_gen gen, struct vs_bytes raw)
 {
 	const uint8_t *p = raw.p;
 	if (gen == VS_SNP_TURIN)
-		return (struct vs_snp_tcb){
-			.fmc = p[0], .boot_loader = p[1], .tee = p[2], .snp = p[3], .microcode = p[7]};
-	return (struct vs_snp_tcb){.boot_loader = p[0], .tee = p[1], .snp = p[6], .microcode = p[7]};
+		return (struct vs_snp_tcb){.fmc = p[0],
+			.boot_loader = p[1],
+			.tee = p[2],
+			.snp = p[3],
+			.microcode = p[7]};
+	return (struct vs_snp_tcb){
+		.boot_loader = p[0], .tee = p[1], .snp = p[6], .microcode = p[7]};
 }
 
 bool
@@ -179,7 +187,8 @@ product_of(const struct vs_ev_cert *cert)
 	for (size_t i = 0; i < sizeof gens / sizeof *gens; i++) {
 		const char *name = vs_snp_gen_name(gens[i]);
 		const size_t n = strlen(name);
-		if (v.n - 2 >= n && memcmp(v.p + 2, name, n) == 0 && (v.n - 2 == n || v.p[2 + n] == '-'))
+		if (v.n - 2 >= n && memcmp(v.p + 2, name, n) == 0 &&
+			(v.n - 2 == n || v.p[2 + n] == '-'))
 			return gens[i];
 	}
 	return VS_SNP_GEN_NONE;
@@ -201,7 +210,7 @@ hwid_fits(const struct vs_snp_report *r, enum vs_snp_gen gen, struct vs_bytes hw
 {
 	const struct vs_bytes id = r->chip_id;
 	if (hwid.n == id.n + 2 && hwid.p[0] == 4 && hwid.p[1] == id.n)
-		hwid = (struct vs_bytes){hwid.p + 2, id.n};    /* wrapped as an OCTET STRING */
+		hwid = (struct vs_bytes){hwid.p + 2, id.n}; /* wrapped as an OCTET STRING */
 	if (gen == VS_SNP_TURIN && hwid.n == HWID_TURIN)
 		return memcmp(hwid.p, id.p, HWID_TURIN) == 0 &&
 			all_are((struct vs_bytes){id.p + HWID_TURIN, id.n - HWID_TURIN}, 0);
@@ -248,8 +257,8 @@ check_certificate(
 			hwid.n == 0 && vs_ev_cert_ext(signer, OID_AMD "5").n != 0,
 			"a VLEK names a provider, no chip", "%zu bytes of chip identifier", hwid.n);
 	else
-		vs_check_add(v, "T-A3", "SNP chip", hwid_fits(r, gen, hwid), vs_check_hex(r->chip_id, a),
-			"%s", vs_check_hex(hwid, b));
+		vs_check_add(v, "T-A3", "SNP chip", hwid_fits(r, gen, hwid),
+			vs_check_hex(r->chip_id, a), "%s", vs_check_hex(hwid, b));
 	struct vs_snp_tcb cert = {0};
 	const struct vs_snp_tcb reported = vs_snp_tcb_of(gen, r->reported_tcb);
 	const bool there = tcb_of_cert(signer, gen, &cert);
@@ -263,8 +272,7 @@ check_certificate(
 /* ---- report --------------------------------------------------------------------------------- */
 
 static vs_rc
-verify_signature(
-	const struct vs_snp_report *r, const struct vs_ev_cert *signer, struct vs_err *err)
+verify_signature(const struct vs_snp_report *r, const struct vs_ev_cert *signer, struct vs_err *err)
 {
 	uint8_t sig[96];
 	for (size_t i = 0; i < 48; i++) {
@@ -290,11 +298,13 @@ check_tcb(const struct vs_snp_report *r, enum vs_snp_gen gen, const struct vs_sn
 	print_tcb(&current, a);
 	print_tcb(&reported, b);
 	vs_check_add(v, "T-A6", "SNP TCB order",
-		vs_snp_tcb_le(&committed, &current) && vs_snp_tcb_le(&reported, &current), a, "%s", b);
+		vs_snp_tcb_le(&committed, &current) && vs_snp_tcb_le(&reported, &current), a, "%s",
+		b);
 	if (!x->has_min_tcb)
 		return;
 	print_tcb(&x->min_tcb, a);
-	vs_check_add(v, "T-A6", "SNP minimum TCB", vs_snp_tcb_le(&x->min_tcb, &reported), a, "%s", b);
+	vs_check_add(
+		v, "T-A6", "SNP minimum TCB", vs_snp_tcb_le(&x->min_tcb, &reported), a, "%s", b);
 }
 
 static bool
@@ -321,12 +331,13 @@ check_policy(const struct vs_snp_report *r, const struct vs_snp_expect *x, struc
 	if (!x->allow_vlek) {
 		vs_check_add(v, "T-A6", "SNP signing key", r->signer == VS_SNP_VCEK, "VCEK", "%s",
 			r->signer == VS_SNP_VCEK ? "VCEK" : "VLEK");
-		vs_check_add(v, "T-A6", "SNP privilege level", r->vmpl == 0, "VMPL 0", "VMPL %u", r->vmpl);
+		vs_check_add(v, "T-A6", "SNP privilege level", r->vmpl == 0, "VMPL 0", "VMPL %u",
+			r->vmpl);
 	}
 	if (x->min_guest_svn != 0) {
 		snprintf(a, sizeof a, "at least %u", x->min_guest_svn);
-		vs_check_add(v, "T-A6", "SNP guest version", r->guest_svn >= x->min_guest_svn, a, "%u",
-			r->guest_svn);
+		vs_check_add(v, "T-A6", "SNP guest version", r->guest_svn >= x->min_guest_svn, a,
+			"%u", r->guest_svn);
 	}
 	if (x->n_measurements != 0)
 		vs_check_add(v, "T-A6", "SNP measurement",
