@@ -18,3 +18,11 @@ noinst_LTLIBRARIES += libvsattempt.la
 libvsattempt_la_SOURCES = \
 	%D%/attempt.c %D%/attempt.h %D%/attempt_impl.h \
 	%D%/attest_run.c
+
+# Against the lab, with its TPM: run as `vouchsafe-lab run -- tests/lab/test_attempt`.
+check_PROGRAMS += tests/lab/test_attempt
+tests_lab_test_attempt_SOURCES = tests/lab/test_attempt.c
+tests_lab_test_attempt_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_lab_test_attempt_LDADD = libvsattempt.la libvsattest.la libvskeys.la libvsevidence.la libvsconf.la \
+	libvsnet.la libvsjose.la libvscrypto.la libvsproto.la libvsbase.la $(TSS_LIBS) $(JANSSON_LIBS) $(CURL_LIBS) \
+	$(SSL_LIBS) $(CRYPTO_LIBS) -lcmocka
