@@ -7,3 +7,17 @@ TESTS += $(rules)
 EXTRA_DIST += $(rules)
 AM_TESTS_ENVIRONMENT += CC='$(CC)'; export CC; \
 	VS_HEADER_CFLAGS='$(TSS_CFLAGS) $(P11KIT_CFLAGS) $(JANSSON_CFLAGS)'; export VS_HEADER_CFLAGS;
+
+# Real clients against a lab of their own; each says what it needs.
+interop = \
+	%D%/interop/pkcs11-tool.sh \
+	%D%/interop/gnutls.sh \
+	%D%/interop/openssl-engine.sh \
+	%D%/interop/ssh.sh \
+	%D%/interop/refusals.sh
+TESTS += $(interop)
+EXTRA_DIST += $(interop) %D%/interop/lib.sh
+check_PROGRAMS += tests/interop/client
+tests_interop_client_SOURCES = %D%/interop/client.c
+tests_interop_client_CPPFLAGS = $(AM_CPPFLAGS) $(P11KIT_CFLAGS)
+tests_interop_client_LDADD = -ldl

@@ -13,7 +13,11 @@ enum {
 	VS_EXIT_TEMPORARY = 3, /* unreachable, try again */
 };
 
-int vs_cmd_token(int argc, char **argv);
+int vs_cmd_attest(int argc, char **argv);
+int vs_cmd_audit(int argc, char **argv);
+int vs_cmd_conf(int argc, char **argv);
 int vs_cmd_policy(int argc, char **argv);
+int vs_cmd_status(int argc, char **argv);
+int vs_cmd_token(int argc, char **argv);
 
 #endif

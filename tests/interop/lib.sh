@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Sourced by the interop tests: a lab of its own for each test, checks that say what they looked at.
+# Environment: VS_BUILDDIR, VS_SRCDIR (set by make check).
+set -eu
+B=$VS_BUILDDIR
+S=$VS_SRCDIR
+LAB=$B/vouchsafe-lab
+VOUCHSAFE=$B/vouchsafe
+T=$(mktemp -d "${TMPDIR:-/tmp}/vs-interop.XXXXXX")
+D=$T/lab
+N_CHECKS=0
+# A closed network is part of the test: nothing may be fetched, no proxy asked.
+unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy 2>/dev/null || true
+
+cleanup() {
+	rc=$?
+	trap - EXIT
+	[ -z "${SSHD_PID-}" ] || kill "$SSHD_PID" 2>/dev/null || true
+	[ -z "${CLIENT_PID-}" ] || kill "$CLIENT_PID" 2>/dev/null || true
+	[ -z "${AGENT_PID-}" ] || kill "$AGENT_PID" 2>/dev/null || true
+	"$LAB" down --dir "$D" >/dev/null 2>&1 || true
+	if [ $rc -ne 0 ]; then
+		for f in "$D/lab.log" "$D/audit.log" "$T/agent.log"; do
+			[ -f "$f" ] && { echo "--- ${f##*/}"; tail -n 15 "$f" | cut -c1-1500; }
+		done
+	fi
+	rm -rf "$T"
+	exit $rc
+}
+trap cleanup EXIT
+trap 'exit 143' TERM INT
+
+note() { printf '# %s\n' "$*"; }
+fail() { printf 'FAILED: %s\n' "$*"; exit 1; }
+ok() { N_CHECKS=$((N_CHECKS + 1)); printf 'ok %d %s\n' "$N_CHECKS" "$*"; }
+
+# Programs a test needs. In CI everything is there, so a missing one is a failure.
+need() {
+	for c in "$@"; do
+		command -v "$c" >/dev/null 2>&1 && continue
+		[ -z "${CI-}${VS_REQUIRE_ALL-}" ] || fail "$c is not installed"
+		echo "skipped: $c is not installed"
+		trap - EXIT
+		rm -rf "$T"
+		exit 77
+	done
+}
+
+lab_up() {
+	"$LAB" up --dir "$D" "$@" >"$T/up.out" 2>&1 || { cat "$T/up.out"; fail "the lab does not start"; }
+	. "$D/env"
+	export VOUCHSAFE_CONF
+}
+
+# Run and keep output and status: try NAME CMD...; then $RC and $T/NAME.out
+try() {
+	_n=$1
+	shift
+	RC=0
+	"$@" >"$T/$_n.out" 2>&1 </dev/null || RC=$?
+}
+succeeds() { # what CMD...
+	_w=$1
+	shift
+	try cmd timeout 120 "$@"
+	[ $RC = 0 ] || { cat "$T/cmd.out"; fail "$_w: status $RC: $*"; }
+	ok "$_w"
+}
+refused() { # what CMD...: ends by itself with an error
+	_w=$1
+	shift
+	try cmd timeout 120 "$@"
+	[ $RC != 0 ] && [ $RC != 124 ] && [ $RC -lt 128 ] || { cat "$T/cmd.out"; fail "$_w: status $RC: $*"; }
+	ok "$_w"
+}
+says() { grep -qE -- "$1" "$T/cmd.out" || { cat "$T/cmd.out"; fail "expected to read: $1"; }; }
+
+p11() { pkcs11-tool --module "$P11_MODULE" "$@"; }
+# CKA_ID of a key by its label, hex
+key_id() { # TOKEN LABEL
+	p11 --token-label "$1" --list-objects --type pubkey 2>/dev/null |
+		awk -v want="$2" '/^Public Key/ {label = ""} $1 == "label:" {label = $2}
+			$1 == "ID:" && label == want {print $2; exit}'
+}
+pubkey() { # TOKEN LABEL FILE: PEM, by pkcs11-tool's own export
+	p11 --token-label "$1" --read-object --type pubkey --id "$(key_id "$1" "$2")" --output-file "$3.der" >/dev/null 2>&1 &&
+		openssl pkey -pubin -inform DER -in "$3.der" -out "$3" 2>/dev/null
+}
+audit_count() { [ -f "$D/audit.log" ] && grep -c "\"event\":\"$1\"" "$D/audit.log" || true; }
+audit_whole() { succeeds "the audit log is whole" "$VOUCHSAFE" audit verify; }

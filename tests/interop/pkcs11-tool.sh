@@ -1,0 +1,69 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# OpenSC's pkcs11-tool: list, sign, decrypt, --test; every result checked with plain openssl.
+. "$VS_SRCDIR/tests/interop/lib.sh"
+need pkcs11-tool openssl
+lab_up
+head -c 40 /dev/urandom >"$T/data"
+openssl dgst -sha256 -binary "$T/data" >"$T/hash"
+
+for token in lab-vault lab-hsm; do
+	succeeds "$token: lists its objects" p11 --token-label $token --list-objects
+	for key in rsa2048 rsa3072 ec256 ec384; do
+		[ -n "$(key_id $token $key)" ] || fail "$token has no public key $key"
+		pubkey $token $key "$T/$key.pem" || fail "$token: public key of $key cannot be exported"
+	done
+	for key in rsa2048 rsa3072; do
+		id=$(key_id $token $key)
+		succeeds "$token: $key signs SHA256-RSA-PKCS" p11 --token-label $token --sign --mechanism SHA256-RSA-PKCS \
+			--id "$id" --input-file "$T/data" --output-file "$T/sig"
+		succeeds "  and openssl verifies" openssl dgst -sha256 -verify "$T/$key.pem" -signature "$T/sig" "$T/data"
+		succeeds "$token: $key signs PSS" p11 --token-label $token --sign --mechanism SHA256-RSA-PKCS-PSS \
+			--id "$id" --input-file "$T/data" --output-file "$T/sig"
+		succeeds "  and openssl verifies" openssl dgst -sha256 -sigopt rsa_padding_mode:pss \
+			-sigopt rsa_pss_saltlen:-1 -verify "$T/$key.pem" -signature "$T/sig" "$T/data"
+		succeeds "$token: $key signs PSS over a digest" p11 --token-label $token --sign --mechanism RSA-PKCS-PSS \
+			--hash-algorithm SHA256 --id "$id" --input-file "$T/hash" --output-file "$T/sig"
+		succeeds "  and openssl verifies" openssl pkeyutl -verify -pubin -inkey "$T/$key.pem" -in "$T/hash" \
+			-sigfile "$T/sig" -pkeyopt digest:sha256 -pkeyopt rsa_padding_mode:pss
+		for hash in sha1 sha256; do
+			openssl pkeyutl -encrypt -pubin -inkey "$T/$key.pem" -in "$T/data" -out "$T/enc" \
+				-pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:$hash -pkeyopt rsa_mgf1_md:$hash
+			H=$(echo $hash | tr a-z A-Z | sed 's/SHA1/SHA-1/')
+			succeeds "$token: $key decrypts OAEP $hash" p11 --token-label $token --decrypt --mechanism RSA-PKCS-OAEP \
+				--hash-algorithm "$H" --id "$id" --input-file "$T/enc" --output-file "$T/dec"
+			cmp "$T/data" "$T/dec" || fail "OAEP gave other bytes"
+		done
+		openssl pkeyutl -encrypt -pubin -inkey "$T/$key.pem" -in "$T/data" -out "$T/enc"
+		succeeds "$token: $key decrypts PKCS#1" p11 --token-label $token --decrypt --mechanism RSA-PKCS \
+			--id "$id" --input-file "$T/enc" --output-file "$T/dec"
+		cmp "$T/data" "$T/dec" || fail "PKCS#1 gave other bytes"
+		# A broken padding is no oracle: an answer comes, and it is not the plaintext.
+		cp "$T/enc" "$T/bad"
+		printf '\001' | dd of="$T/bad" bs=1 seek=100 conv=notrunc 2>/dev/null
+		try cmd p11 --token-label $token --decrypt --mechanism RSA-PKCS --id "$id" --input-file "$T/bad" --output-file "$T/dec"
+		[ $RC = 0 ] || fail "a broken PKCS#1 padding is told apart by an error"
+		! cmp -s "$T/data" "$T/dec" || fail "a broken ciphertext gave the plaintext"
+		ok "$token: $key rejects a broken padding implicitly"
+	done
+	for key in ec256 ec384; do
+		succeeds "$token: $key signs ECDSA-SHA256" p11 --token-label $token --sign --mechanism ECDSA-SHA256 \
+			--signature-format openssl --id "$(key_id $token $key)" --input-file "$T/data" --output-file "$T/sig"
+		succeeds "  and openssl verifies" openssl dgst -sha256 -verify "$T/$key.pem" -signature "$T/sig" "$T/data"
+		succeeds "$token: $key signs ECDSA over a digest" p11 --token-label $token --sign --mechanism ECDSA \
+			--signature-format openssl --id "$(key_id $token $key)" --input-file "$T/hash" --output-file "$T/sig"
+		succeeds "  and openssl verifies" openssl pkeyutl -verify -pubin -inkey "$T/$key.pem" -in "$T/hash" -sigfile "$T/sig"
+	done
+	succeeds "$token: --test" p11 --token-label $token --test
+	! grep -qiE 'error|fail' "$T/cmd.out" || { cat "$T/cmd.out"; fail "--test complains"; }
+done
+id=$(p11 --token-label lab-hsm --list-objects --type secrkey 2>/dev/null | awk '$1 == "ID:" {print $2; exit}')
+[ -n "$id" ] || fail "lab-hsm has no secret key"
+succeeds "lab-hsm: aes256 encrypts CBC-PAD" p11 --token-label lab-hsm --encrypt --mechanism AES-CBC-PAD \
+	--iv 000102030405060708090a0b0c0d0e0f --id "$id" --input-file "$T/data" --output-file "$T/enc"
+succeeds "lab-hsm: aes256 decrypts it" p11 --token-label lab-hsm --decrypt --mechanism AES-CBC-PAD \
+	--iv 000102030405060708090a0b0c0d0e0f --id "$id" --input-file "$T/enc" --output-file "$T/dec"
+cmp "$T/data" "$T/dec" || fail "AES gave other bytes"
+succeeds "the token says LAB" p11 --list-slots
+says 'LAB'
+audit_whole
