@@ -175,7 +175,9 @@ command(struct state *s, char *word, char *arg)
 	} else if (strcmp(word, "scan") == 0) {
 		scan(arg);
 	} else if (strcmp(word, "sleep") == 0) {
-		const long ms = strtol(arg, NULL, 10);
+		long ms = 0;
+		if (sscanf(arg, "%ld", &ms) != 1)
+			ms = 0;
 		nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000},
 			NULL);
 		printf("slept\n");
