@@ -19,3 +19,6 @@ install-data-hook:
 	$(INSTALL_DATA) $(srcdir)/conf/systemd/tmpfiles.conf '$(DESTDIR)$(prefix)/lib/tmpfiles.d/vouchsafe.conf'
 uninstall-hook:
 	rm -f '$(DESTDIR)$(prefix)/lib/sysusers.d/vouchsafe.conf' '$(DESTDIR)$(prefix)/lib/tmpfiles.d/vouchsafe.conf'
+
+dist_man_MANS = %D%/man/vouchsafe.1 %D%/man/vouchsafe.conf.5 %D%/man/vouchsafe-agent.8 %D%/man/vouchsafe-pkcs11.7
+EXTRA_DIST += %D%/vouchsafe.conf

@@ -2,10 +2,12 @@
 # Tests that belong to no single source folder. Unit tests are listed in src/<folder>/local.mk.
 noinst_HEADERS += %D%/unit/unit.h
 
-rules = %D%/rules/layers.py %D%/rules/words.py %D%/rules/headers.sh
+rules = %D%/rules/conf-man.py %D%/rules/layers.py %D%/rules/words.py %D%/rules/headers.sh
 TESTS += $(rules)
 EXTRA_DIST += $(rules)
 AM_TESTS_ENVIRONMENT += CC='$(CC)'; export CC; \
+	VS_SYSCONFDIR='$(sysconfdir)'; export VS_SYSCONFDIR; VS_LIBEXECDIR='$(libexecdir)'; export VS_LIBEXECDIR; \
+	VS_RUNSTATEDIR='$(runstatedir)'; export VS_RUNSTATEDIR; VS_LOCALSTATEDIR='$(localstatedir)'; export VS_LOCALSTATEDIR; \
 	VS_HEADER_CFLAGS='$(TSS_CFLAGS) $(P11KIT_CFLAGS) $(JANSSON_CFLAGS)'; export VS_HEADER_CFLAGS;
 
 # Real clients against a lab of their own; each says what it needs.

@@ -181,13 +181,13 @@ stop_client
 
 note "services that do not answer"
 case_of "attestation service unreachable" $E 500 'reach|connect' unreachable fault maa refused
-case_of "attestation service throttles" $E 503 '429|later' unreachable fault maa status 429
-case_of "attestation service reports 500" $E 504 '500' unreachable fault maa status 500
-case_of "attestation service sends garbage" $E '6??' '.' unreachable fault maa garbage
+case_of "attestation service throttles" $E 503 '429|later' unreachable fault maa 429
+case_of "attestation service reports 500" $E 504 '500' unreachable fault maa 500
+case_of "attestation service sends garbage" $E '6??' '.' unreachable fault maa not-json
 case_of "vault unreachable" $E 500 'reach|connect' unreachable fault vault refused
-case_of "vault throttles" $E 503 '429|later' unreachable fault vault status 429
-case_of "vault reports 500" $E 504 '500' unreachable fault vault status 500
-case_of "vault sends garbage" $E '6??' '.' unreachable fault vault garbage
+case_of "vault throttles" $E 503 '429|later' unreachable fault vault 429
+case_of "vault reports 500" $E 504 '500' unreachable fault vault 500
+case_of "vault sends garbage" $E '6??' '.' unreachable fault vault not-json
 
 note "the lease"
 sed -i 's/^max-lease.*/max-lease = 2s/' "$VOUCHSAFE_CONF"
