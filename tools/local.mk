@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# Libraries in the order that a linker reads them: who uses comes before who is used.
+VS_SERVICE_LIBS = libvsattempt.la libvsgate.la libvskeys.la libvsattest.la libvsevidence.la libvsaudit.la \
+	libvsconf.la libvsnet.la libvsjose.la libvsproto.la libvscrypto.la libvsbase.la \
+	$(TSS_LIBS) $(CURL_LIBS) $(JANSSON_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)
+
 bin_PROGRAMS += vouchsafe
 vouchsafe_SOURCES = \
 	%D%/main.c %D%/cmd.h \
 	%D%/cli.c %D%/cli.h \
 	%D%/cmd_attest.c %D%/cmd_audit.c %D%/cmd_conf.c %D%/cmd_policy.c %D%/cmd_status.c %D%/cmd_token.c
 vouchsafe_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)
-vouchsafe_LDADD = libvsclient.la libvsgate.la libvskeys.la libvsattest.la libvsevidence.la libvsaudit.la \
-	libvsconf.la libvsnet.la libvsjose.la libvsproto.la libvscrypto.la libvsbase.la \
-	$(TSS_LIBS) $(CURL_LIBS) $(JANSSON_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)
+vouchsafe_LDADD = libvsclient.la $(VS_SERVICE_LIBS)
+
+libexec_PROGRAMS += vouchsafe-agent
+vouchsafe_agent_SOURCES = %D%/agent.c
+vouchsafe_agent_LDADD = libvsagent.la libvscore.la $(VS_SERVICE_LIBS)
+EXTRA_DIST += %D%/demo.sh
