@@ -16,6 +16,7 @@ fixture_start(struct fixture *f, const char *name)
 {
 	struct vs_err err = {0};
 	memset(f, 0, sizeof *f);
+	f->lab.log_fd = -1;
 	assert_true(snprintf(f->lab.dir, sizeof f->lab.dir, "/tmp/vs-lab-%s-XXXXXX", name) > 0);
 	assert_non_null(mkdtemp(f->lab.dir));
 	memcpy(f->lab.vm_id, "d3fd4b09-37a3-40d5-8f2a-ea80762213cc", 37);

@@ -226,8 +226,7 @@ hashes_like_the_service(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct vs_err err = {0};
 		VS_CLEANUP(vs_buf_done)
-		struct vs_buf text = fixture_file(cases[i].file),
-			      hash = {0};
+		struct vs_buf text = fixture_file(cases[i].file), hash = {0};
 		assert_ok(lab_policy_hash(vs_buf_view(&text), &hash, &err), &err);
 		assert_string_equal(vs_buf_cstr(&hash), cases[i].hash);
 	}

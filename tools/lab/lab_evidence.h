@@ -122,7 +122,7 @@ bool lab_verify_tpm(const struct lab_tpm_evidence *ev, const struct lab_anchors 
 /* lab_evidence_log.c */
 bool lab_verify_log(struct vs_bytes log, const struct lab_pcrs *pcrs,
 	const struct lab_anchors *anchors, struct lab_log_facts *facts, struct lab_refusal *why);
-/* lab_evidence_snp.c: chain, signature, identity, TCB, report data. */
+/* lab_evidence_snp.c: chain, signature, identity, TCB, report data (runtime.p NULL: not asked). */
 bool lab_verify_snp(struct vs_bytes report, struct vs_bytes chain_pem, struct vs_bytes runtime,
 	const struct lab_anchors *anchors, bool *compliant, struct lab_refusal *why);
 

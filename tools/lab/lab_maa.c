@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include <openssl/pem.h>
 #include <openssl/rand.h>
@@ -50,10 +49,12 @@ lab_maa_fail(struct lab_maa_error *e, int status, const char *code, const char *
 	return false;
 }
 
-static int64_t
-maa_now(const struct lab_maa *maa)
+bool
+lab_maa_refused(struct lab_maa_error *e, const struct lab_refusal *why)
 {
-	return (int64_t)time(NULL) + __atomic_load_n(&maa->lab->clock_offset_s, __ATOMIC_SEQ_CST);
+	snprintf(e->inner, sizeof e->inner, "%s", lab_check_name(why->check));
+	return lab_maa_fail(e, 400, "InvalidParameter", "Check %s failed: %s.",
+		lab_check_name(why->check), why->text);
 }
 
 vs_rc
@@ -181,13 +182,11 @@ verify_guest(
 	struct lab_anchors anchors;
 	struct lab_refusal why;
 	if (vs_failed(lab_anchors_make(
-		    lab_machine_roots(maa->lab->machine), maa_now(maa), &anchors, NULL)))
+		    lab_machine_roots(maa->lab->machine), lab_now(maa->lab), &anchors, NULL)))
 		return lab_maa_fail(e, 500, "InternalError", "no memory");
 	if (lab_evidence_verify(info, &anchors, facts, &why))
 		return true;
-	snprintf(e->inner, sizeof e->inner, "%s", lab_check_name(why.check));
-	return lab_maa_fail(e, 400, "InvalidParameter", "Check %s failed: %s.",
-		lab_check_name(why.check), why.text);
+	return lab_maa_refused(e, &why);
 }
 
 /* Member names are matched without case. */
@@ -218,7 +217,7 @@ attest_azure_guest(
 		return false;
 	json_t *claims = lab_claims_azurevm(&facts);
 	bool ok = claims &&
-		lab_maa_issue(maa, LAB_TEE_AZURE_GUEST, claims, NULL, maa_now(maa), &token, e);
+		lab_maa_issue(maa, LAB_TEE_AZURE_GUEST, claims, NULL, lab_now(maa->lab), &token, e);
 	if (ok && vs_failed(lab_maa_envelope(vs_buf_view(&token), facts.enc_n, answer, NULL)))
 		ok = lab_maa_fail(e, 500, "InternalError", "the token cannot be encrypted");
 	json_decref(claims);
@@ -256,6 +255,8 @@ attest(struct lab_maa *maa, const struct lab_req *req, const char *type, struct 
 		lab_maa_fail(e, 400, "InvalidParameter", "The request body is not a JSON object.");
 	else if (lab_tee_parse(type) == LAB_TEE_AZURE_GUEST)
 		ok = attest_azure_guest(maa, body, answer, e);
+	else if (lab_tee_parse(type) == LAB_TEE_SEV_SNP_VM)
+		ok = lab_maa_attest_snp(maa, body, answer, e);
 	else
 		lab_maa_fail(e, 404, "NotFound", "The lab does not attest %.20s.", type);
 	json_decref(body);
@@ -402,7 +403,7 @@ lab_maa_token(struct lab_maa *maa, bool expired, bool software_key, struct vs_bu
 	VS_TRY(collect_facts(maa, &facts, err));
 	if (software_key)
 		VS_TRY(use_software_key(&facts, &key, err));
-	const int64_t now = maa_now(maa) - (expired ? TOKEN_LIFE_S + 3600 : 0);
+	const int64_t now = lab_now(maa->lab) - (expired ? TOKEN_LIFE_S + 3600 : 0);
 	json_t *claims = lab_claims_azurevm(&facts);
 	const bool ok =
 		claims && lab_maa_issue(maa, LAB_TEE_AZURE_GUEST, claims, NULL, now, &token, &e);

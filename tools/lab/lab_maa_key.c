@@ -59,8 +59,8 @@ lab_maa_keys_make(const char *issuer, struct lab_maa_keys *ret, struct vs_err *e
 			.cn = issuer,
 			.key = ret->key[i].key,
 			.serial = 1,
-			.not_before = now - (expired ? 366 : 1) * day,
-			.not_after = now + (expired ? -1 : 364) * day,
+			.not_before = now - (expired ? 366 : 30) * day,
+			.not_after = now + (expired ? -1 : 335) * day,
 			.ext = ext,
 		};
 		rc = lab_hwcert_new(&spec, &ret->key[i].cert, err);

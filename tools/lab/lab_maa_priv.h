@@ -56,6 +56,13 @@ lab_maa_fail(struct lab_maa_error *e, int status, const char *code, const char *
 bool lab_maa_issue(struct lab_maa *maa, enum lab_tee_type t, json_t *claims, const char *draft,
 	int64_t now, struct vs_buf *token, struct lab_maa_error *e);
 
+/* A check of the evidence said no; always false. */
+bool lab_maa_refused(struct lab_maa_error *e, const struct lab_refusal *why);
+
+/* lab_maa_snp.c: claims of a bare SNP report. */
+bool lab_maa_attest_snp(
+	struct lab_maa *maa, const json_t *body, struct vs_buf *token, struct lab_maa_error *e);
+
 /* lab_maa_policy.c: /policies/{type}, /policies/{type}:reset; false: not one of these. */
 bool lab_maa_policies(struct lab_maa *maa, const struct lab_req *req, struct lab_resp *resp);
 

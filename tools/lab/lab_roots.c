@@ -144,7 +144,7 @@ lab_hwcert_new(const struct lab_hwcert *spec, X509 **ret, struct vs_err *err)
 	X509 *issuer = spec->issuer ? spec->issuer->cert : cert;
 	EVP_PKEY *key = spec->issuer ? spec->issuer->key : spec->key;
 	const bool fixed = spec->not_before || spec->not_after;
-	const time_t from = fixed ? (time_t)spec->not_before : time(NULL) - 3600;
+	const time_t from = fixed ? (time_t)spec->not_before : time(NULL) - 30L * 86400;
 	const time_t to = fixed ? (time_t)spec->not_after : from + 3650L * 86400;
 	X509_NAME *name = X509_get_subject_name(cert);
 	const bool ok = X509_set_version(cert, X509_VERSION_3) == 1 &&
@@ -311,7 +311,7 @@ lab_roots_ak_cert(const struct lab_roots *r, EVP_PKEY *ak, struct vs_buf *der, s
 				      .key = ak,
 				      .issuer = &r->vtpm_ca,
 				      .serial = -1,
-				      .not_before = now - 3600,
+				      .not_before = now - 30L * 86400,
 				      .not_after = now + 300L * 86400,
 				      .ext = ext},
 		&cert, err));

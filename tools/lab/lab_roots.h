@@ -47,7 +47,7 @@ struct lab_hwcert {
 	EVP_PKEY *key; /* the subject's */
 	const struct lab_signer *issuer; /* NULL: self-signed with key */
 	long serial; /* -1: random */
-	int64_t not_before, not_after; /* Unix seconds; 0, 0: since an hour ago, for ten years */
+	int64_t not_before, not_after; /* Unix seconds; 0, 0: since 30 days, for ten years */
 	bool pss; /* RSA-PSS, SHA-384, salt 48; otherwise SHA-256 */
 	const struct lab_ext *ext; /* ended by oid NULL; or NULL */
 };

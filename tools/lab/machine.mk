@@ -16,7 +16,7 @@ libvslabmachine_la_SOURCES = \
 	%D%/lab_policy.c %D%/lab_policy.h %D%/lab_policy_run.c %D%/lab_policy_ast.h \
 	%D%/lab_claims.c %D%/lab_claims.h \
 	%D%/lab_maa.c %D%/lab_maa.h %D%/lab_maa_priv.h \
-	%D%/lab_maa_key.c %D%/lab_maa_key.h %D%/lab_maa_policy.c
+	%D%/lab_maa_key.c %D%/lab_maa_key.h %D%/lab_maa_policy.c %D%/lab_maa_snp.c
 libvslabmachine_la_CPPFLAGS = $(LAB_CPPFLAGS) $(TSS_CFLAGS)
 LABMACHINE_LIBS = libvslabmachine.la libvsbase.la $(TSS_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) $(JANSSON_LIBS)
 
@@ -33,7 +33,9 @@ labmachine_tests = \
 	tests/lab/test_lab_forged \
 	tests/lab/test_lab_log \
 	tests/lab/test_lab_snp \
-	tests/lab/test_lab_policy
+	tests/lab/test_lab_policy \
+	tests/lab/test_lab_maa \
+	tests/lab/test_lab_machine
 check_PROGRAMS += $(labmachine_tests)
 TESTS += $(labmachine_tests)
 
@@ -56,3 +58,11 @@ tests_lab_test_lab_snp_LDADD = $(LABTEST_LDADD)
 tests_lab_test_lab_policy_SOURCES = tests/lab/test_lab_policy.c
 tests_lab_test_lab_policy_CPPFLAGS = $(LABTEST_CPPFLAGS)
 tests_lab_test_lab_policy_LDADD = $(LABTEST_LDADD)
+
+tests_lab_test_lab_maa_SOURCES = tests/lab/test_lab_maa.c
+tests_lab_test_lab_maa_CPPFLAGS = $(LABTEST_CPPFLAGS)
+tests_lab_test_lab_maa_LDADD = libvslab.la $(LABTEST_LDADD)
+
+tests_lab_test_lab_machine_SOURCES = tests/lab/test_lab_machine.c
+tests_lab_test_lab_machine_CPPFLAGS = $(LABTEST_CPPFLAGS)
+tests_lab_test_lab_machine_LDADD = libvslab.la $(LABTEST_LDADD)
