@@ -54,3 +54,15 @@ tests_lab_test_lab_vault_SOURCES = tests/lab/test_lab_vault.c
 tests_lab_test_lab_vault_CPPFLAGS = $(LABKIT_CPPFLAGS)
 tests_lab_test_lab_vault_LDADD = $(LABKIT_LDADD)
 TESTS += tests/lab/test_lab_vault
+
+check_PROGRAMS += tests/lab/test_lab_release
+tests_lab_test_lab_release_SOURCES = tests/lab/test_lab_release.c
+tests_lab_test_lab_release_CPPFLAGS = $(LABKIT_CPPFLAGS)
+tests_lab_test_lab_release_LDADD = libvslab.la $(LABKIT_LDADD) $(CRYPTO_LIBS)
+TESTS += tests/lab/test_lab_release
+
+check_PROGRAMS += tests/lab/test_lab_login
+tests_lab_test_lab_login_SOURCES = tests/lab/test_lab_login.c
+tests_lab_test_lab_login_CPPFLAGS = $(LABKIT_CPPFLAGS)
+tests_lab_test_lab_login_LDADD = libvslab.la $(LABKIT_LDADD) $(CRYPTO_LIBS)
+TESTS += tests/lab/test_lab_login
