@@ -228,13 +228,45 @@ accept_main(void *arg)
 	return NULL;
 }
 
+static int
+bound_socket(struct sockaddr_in *at)
+{
+	socklen_t n = sizeof(*at);
+	const int one = 1;
+	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0 &&
+		bind(fd, (struct sockaddr *)at, n) == 0 &&
+		getsockname(fd, (struct sockaddr *)at, &n) == 0)
+		return fd;
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
+}
+
+/*
+ * A port that was asked for by number stays with its socket when that stops listening, one that the
+ * kernel chose does not: so a first socket chooses, and a second one asks for the same.
+ */
+static int
+listening_socket(unsigned *port)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const int first = bound_socket(&at);
+	int fd = first >= 0 ? bound_socket(&at) : -1;
+	if (first >= 0)
+		(void)close(first);
+	if (fd >= 0 && listen(fd, BACKLOG) != 0) {
+		(void)close(fd);
+		fd = -1;
+	}
+	*port = ntohs(at.sin_port);
+	return fd;
+}
+
 VS_RC
 lab_server_open(struct lab *lab, const struct lab_server_spec *spec, struct lab_server **ret,
 	unsigned *port, struct vs_err *err)
 {
-	struct sockaddr_in at = {
-		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = 0};
-	socklen_t n = sizeof(at);
 	struct lab_server *s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		VS_FAIL(err, MEMORY, "out of memory");
@@ -242,16 +274,13 @@ lab_server_open(struct lab *lab, const struct lab_server_spec *spec, struct lab_
 	s->spec = *spec;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->none_left, NULL);
-	s->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (s->listen_fd < 0 || bind(s->listen_fd, (struct sockaddr *)&at, n) != 0 ||
-		listen(s->listen_fd, BACKLOG) != 0 ||
-		getsockname(s->listen_fd, (struct sockaddr *)&at, &n) != 0) {
+	s->listen_fd = listening_socket(port);
+	if (s->listen_fd < 0) {
 		const int e = errno;
 		lab_server_stop(s);
 		VS_FAIL_N(err, SOCKET, e, "no listener on 127.0.0.1: %s", strerror(e));
 	}
 	s->listening = true;
-	*port = ntohs(at.sin_port);
 	*ret = s;
 	return VS_OK;
 }
@@ -302,7 +331,8 @@ lab_server_stop(struct lab_server *server)
 	if (server == NULL)
 		return;
 	__atomic_store_n(&server->stopping, 1, __ATOMIC_RELAXED);
-	(void)shutdown(server->listen_fd, SHUT_RDWR); /* wakes the thread */
+	if (server->listen_fd >= 0)
+		(void)shutdown(server->listen_fd, SHUT_RDWR); /* wakes the thread */
 	if (server->has_thread)
 		pthread_join(server->thread, NULL);
 	drop_conns(server);

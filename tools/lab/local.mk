@@ -66,3 +66,9 @@ tests_lab_test_lab_login_SOURCES = tests/lab/test_lab_login.c
 tests_lab_test_lab_login_CPPFLAGS = $(LABKIT_CPPFLAGS)
 tests_lab_test_lab_login_LDADD = libvslab.la $(LABKIT_LDADD) $(CRYPTO_LIBS)
 TESTS += tests/lab/test_lab_login
+
+check_PROGRAMS += tests/lab/test_lab_faults
+tests_lab_test_lab_faults_SOURCES = tests/lab/test_lab_faults.c
+tests_lab_test_lab_faults_CPPFLAGS = $(LABKIT_CPPFLAGS) $(CURL_CFLAGS)
+tests_lab_test_lab_faults_LDADD = $(LABKIT_LDADD)
+TESTS += tests/lab/test_lab_faults
