@@ -41,4 +41,10 @@ tests_unit_test_evidence_set_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_evidence_set_LDADD = libvsevidence.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) -lcmocka
 TESTS += tests/unit/test_evidence_set
 
+check_PROGRAMS += tests/unit/test_evidence_log
+tests_unit_test_evidence_log_SOURCES = tests/unit/test_evidence_log.c tests/evidence/data.c tests/evidence/data.h
+tests_unit_test_evidence_log_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_evidence_log_LDADD = libvsevidence.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) -lcmocka
+TESTS += tests/unit/test_evidence_log
+
 include tests/data/evidence/local.mk

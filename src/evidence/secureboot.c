@@ -19,6 +19,7 @@ static const uint8_t global_guid[16] = {0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2
 
 /* UEFI_VARIABLE_DATA with a name of ASCII letters. */
 struct variable {
+	bool exact; /* nothing stands behind it */
 	bool global;
 	char name[NAME_MAX_CHARS + 1];
 	struct vs_bytes value;
@@ -43,8 +44,9 @@ read_variable(struct vs_bytes data, struct variable *ret)
 		return false;
 	v.value = vs_get_bytes(&r, (size_t)value_n);
 	v.global = memcmp(guid.p, global_guid, sizeof global_guid) == 0;
+	v.exact = vs_reader_done(&r);
 	*ret = v;
-	return vs_reader_done(&r);
+	return !r.bad;
 }
 
 struct scan {
@@ -75,7 +77,8 @@ scan_first(struct scan *s, const struct vs_event *e)
 {
 	struct variable v;
 	if (e->type != VS_EV_VARIABLE_DRIVER_CONFIG || !vs_event_data_is_measured(e, s->bank) ||
-		!read_variable(e->data, &v) || !v.global || strcmp(v.name, "SecureBoot") != 0) {
+		!read_variable(e->data, &v) || !v.exact || !v.global ||
+		strcmp(v.name, "SecureBoot") != 0) {
 		give_up(s, "the first event of PCR 7 is not the measured variable SecureBoot");
 		return;
 	}
@@ -105,7 +108,8 @@ scan_early(struct scan *s, const struct vs_event *e)
 	struct variable v;
 	switch (e->type) {
 	case VS_EV_VARIABLE_DRIVER_CONFIG:
-		if (!vs_event_data_is_measured(e, s->bank) || !read_variable(e->data, &v))
+		if (!vs_event_data_is_measured(e, s->bank) || !read_variable(e->data, &v) ||
+			!v.exact)
 			give_up(s, "a variable of PCR 7 is not what was measured");
 		else if (strcmp(v.name, "SecureBoot") == 0)
 			give_up(s, "the variable SecureBoot is measured twice");
@@ -139,19 +143,16 @@ static void
 scan_late(struct scan *s, const struct vs_event *e)
 {
 	struct variable v;
-	struct vs_bytes data = e->data;
-	if (e->type == VS_EV_VARIABLE_DRIVER_CONFIG && read_variable(data, &v) &&
+	if (e->type == VS_EV_VARIABLE_DRIVER_CONFIG && read_variable(e->data, &v) &&
 		strcmp(v.name, "SecureBoot") == 0) {
 		give_up(s, "the variable SecureBoot is measured after the separator");
 		return;
 	}
 	if (e->type != VS_EV_VARIABLE_AUTHORITY || !authority_is_measured(e, s->bank))
 		return;
-	if (!read_variable(data, &v)) {
-		data.n--;
-		if (!read_variable(data, &v))
-			return;
-	}
+	/* Some firmware leaves bytes behind the variable, measured like the rest. */
+	if (!read_variable(e->data, &v))
+		return;
 	if (s->out->n_authorities++ != 0)
 		return;
 	snprintf(s->out->authority, sizeof s->out->authority, "%.31s", v.name);
