@@ -61,3 +61,14 @@ EXTRA_DIST += \
 	tests/data/maa/jwks/2020-get.certs.response.body.json \
 	tests/data/maa/jwks/sharedeus-2023-09.json \
 	tests/data/maa/jwks/sharedwus-2022-11.json
+
+check_PROGRAMS += tests/unit/test_attest_maa
+tests_unit_test_attest_maa_SOURCES = tests/unit/test_attest_maa.c tests/unit/webkit.c tests/unit/webkit.h \
+	tests/unit/netkit.c tests/unit/netkit.h tests/unit/releasekit.c tests/unit/releasekit.h
+tests_unit_test_attest_maa_CPPFLAGS = $(TEST_CPPFLAGS) $(SSL_CFLAGS)
+tests_unit_test_attest_maa_LDADD = libvsattest.la libvsnet.la libvsjose.la libvscrypto.la libvsbase.la \
+	$(JANSSON_LIBS) $(CURL_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) -lcmocka
+TESTS += tests/unit/test_attest_maa
+EXTRA_DIST += \
+	tests/data/maa/evidence/azureguest-tpminfo-2025-06-01-spec.json \
+	tests/data/maa/exchanges/attest-sgxenclave-draftpolicy-shared-200-and-400.json
