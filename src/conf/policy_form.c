@@ -233,22 +233,28 @@ render(const struct vs_policy *policy, size_t i, struct vs_buf *out, struct vs_e
 	return vs_buf_add_str(out, ")", err);
 }
 
-/* Merge two sorted lists: what only one of them has. */
+/* Lines of the sorted list a that the sorted list b does not have. */
+static VS_RC
+put_only(char sign, const char *before, const struct lines *a, const struct lines *b,
+	struct vs_buf *out, struct vs_err *err)
+{
+	for (size_t i = 0, k = 0; i < a->n; i++) {
+		while (k < b->n && strcmp(b->line[k], a->line[i]) < 0)
+			k++;
+		if (k < b->n && strcmp(b->line[k], a->line[i]) == 0)
+			k++;
+		else
+			VS_TRY(vs_buf_addf(out, err, "%c %s%s\n", sign, before, a->line[i]));
+	}
+	return VS_OK;
+}
+
 static VS_RC
 put_difference(const char *before, const struct lines *a, const struct lines *b, struct vs_buf *out,
 	struct vs_err *err)
 {
-	size_t i = 0, k = 0;
-	while (i < a->n || k < b->n) {
-		const int c = i == a->n ? 1 : k == b->n ? -1 : strcmp(a->line[i], b->line[k]);
-		if (c < 0)
-			VS_TRY(vs_buf_addf(out, err, "- %s%s\n", before, a->line[i]));
-		if (c > 0)
-			VS_TRY(vs_buf_addf(out, err, "+ %s%s\n", before, b->line[k]));
-		i += c <= 0;
-		k += c >= 0;
-	}
-	return VS_OK;
+	VS_TRY(put_only('-', before, a, b, out, err));
+	return put_only('+', before, b, a, out, err);
 }
 
 /* An entry as one line; two entries of one authority must stay apart. */
