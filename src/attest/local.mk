@@ -38,7 +38,10 @@ tests_unit_test_token_remove_CPPFLAGS = $(TEST_CPPFLAGS) -DVS_TEST_REMOVE_CHECK
 tests_unit_test_token_remove_LDADD = $(token_test_libs)
 TESTS += tests/unit/test_token_remove
 
-check_PROGRAMS += tests/unit/test_json tests/unit/test_jose tests/unit/test_policy
+check_PROGRAMS += tests/unit/test_json tests/unit/test_jose tests/unit/test_policy tests/unit/test_x509
+tests_unit_test_x509_SOURCES = tests/unit/test_x509.c tests/unit/forge.c tests/unit/forge.h
+tests_unit_test_x509_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_x509_LDADD = $(token_test_libs)
 tests_unit_test_policy_SOURCES = tests/unit/test_policy.c $(token_case_sources)
 tests_unit_test_policy_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_policy_LDADD = $(token_test_libs)
@@ -48,7 +51,7 @@ tests_unit_test_json_LDADD = $(token_test_libs)
 tests_unit_test_jose_SOURCES = tests/unit/test_jose.c $(token_case_sources)
 tests_unit_test_jose_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_jose_LDADD = $(token_test_libs)
-TESTS += tests/unit/test_json tests/unit/test_jose tests/unit/test_policy
+TESTS += tests/unit/test_json tests/unit/test_jose tests/unit/test_policy tests/unit/test_x509
 
 EXTRA_DIST += \
 	tests/data/maa/README.md \
