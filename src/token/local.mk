@@ -5,6 +5,7 @@ libvstoken_la_SOURCES = \
 	%D%/catalog.c %D%/catalog.h \
 	%D%/ck.h \
 	%D%/ckrv.c %D%/ckrv.h \
+	%D%/find.c \
 	%D%/instance.c %D%/instance.h \
 	%D%/keyuse.c %D%/keyuse.h \
 	%D%/make.c %D%/make.h \
@@ -15,6 +16,7 @@ libvstoken_la_SOURCES = \
 	%D%/op_cipher.c %D%/op_derive.c %D%/op_digest.c %D%/op_gen.c %D%/op_message.c %D%/op_rsa.c \
 	%D%/op_sign.c %D%/op_wrap.c \
 	%D%/param.c %D%/param.h \
+	%D%/refresh.c \
 	%D%/schema.c %D%/schema.h \
 	%D%/session.c %D%/session.h \
 	%D%/store.c

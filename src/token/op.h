@@ -35,12 +35,12 @@ struct vs_engine {
 	VS_CK (*prepare)(struct vs_op *op);
 	size_t (*once_size)(const struct vs_op *op, size_t in_n, bool *ret_exact);
 	/* Repeatable: starts afresh each time. BUFFER_TOO_SMALL gives the size in *ret_n. */
-	VS_CK (*once)
+	VS_CK(*once)
 	(struct vs_op *op, struct vs_bytes in, uint8_t *out, size_t cap, size_t *ret_n);
 	/* The rest is NULL for what has one part only. */
 	VS_CK (*start)(struct vs_op *op);
 	size_t (*update_size)(const struct vs_op *op, size_t in_n);
-	VS_CK (*update)
+	VS_CK(*update)
 	(struct vs_op *op, struct vs_bytes in, uint8_t *out, size_t cap, size_t *ret_n);
 	size_t (*final_size)(const struct vs_op *op, bool *ret_exact);
 	VS_CK (*final)(struct vs_op *op, uint8_t *out, size_t cap, size_t *ret_n);

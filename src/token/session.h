@@ -56,6 +56,8 @@ VS_CK vs_session_cancel(struct vs_session *s, CK_FLAGS flags);
 /* Drop contexts of swept keys in every session that is not busy. */
 void vs_session_sweep(struct vs_instance *inst, struct vs_token *t, struct vs_session *self);
 
+/* CKA_PRIVATE hides an object only on a token that has a login. */
+bool vs_session_sees(const struct vs_session *s, const struct vs_object *o);
 /* The object with this handle as this session may see it: a reference, or NULL. */
 struct vs_object *vs_session_object(struct vs_session *s, CK_OBJECT_HANDLE h);
 
