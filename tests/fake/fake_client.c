@@ -82,16 +82,93 @@ certify(struct fake_key *k, EVP_PKEY *key)
 	X509_free(x);
 }
 
-static void
-add_pair(const char *name, EVP_PKEY *key, enum vs_key_type type, enum vs_curve curve, uint32_t bits,
-	uint32_t ops)
+/* ---- files --------------------------------------------------------------------------------------
+ */
+
+/*
+ * With VOUCHSAFE_FAKE_DIR the keys are in files there, so that several processes see the same, and
+ * so that a process whose OpenSSL leads back to this module needs none of it here.
+ */
+static FILE *
+open_stored(const char *name, const char *end, const char *how)
 {
+	char path[512];
+	const char *dir = secure_getenv("VOUCHSAFE_FAKE_DIR");
+	if (dir == NULL)
+		return NULL;
+	snprintf(path, sizeof path, "%s/%s.%s", dir, name, end);
+	return fopen(path, how);
+}
+
+enum { N_BLOBS = 10 };
+
+static void
+blobs_of(struct fake_key *k, struct vs_bytes *blobs[N_BLOBS])
+{
+	struct vs_bytes *all[N_BLOBS] = {&k->n, &k->e, &k->x, &k->y, &k->spki, &k->cert,
+		&k->subject, &k->issuer, &k->serial, &k->secret};
+	memcpy(blobs, all, sizeof all);
+}
+
+static bool
+load(struct fake_key *k)
+{
+	struct vs_bytes *blobs[N_BLOBS];
+	uint8_t buf[8192];
+	FILE *f = open_stored(k->name, "data", "r");
+	if (f == NULL)
+		return false;
+	blobs_of(k, blobs);
+	bool ok = fread(k->id, sizeof k->id, 1, f) == 1;
+	for (size_t i = 0; ok && i < N_BLOBS; i++) {
+		size_t n = 0;
+		ok = fread(&n, sizeof n, 1, f) == 1 && n <= sizeof buf && fread(buf, 1, n, f) == n;
+		if (ok)
+			*blobs[i] = keep(buf, n);
+	}
+	fclose(f);
+	return ok;
+}
+
+static void
+save(struct fake_key *k, EVP_PKEY *key)
+{
+	struct vs_bytes *blobs[N_BLOBS];
+	FILE *f = open_stored(k->name, "pem", "w");
+	if (f == NULL)
+		return;
+	PEM_write_PKCS8PrivateKey(f, key, NULL, NULL, 0, NULL, NULL);
+	fclose(f);
+	f = open_stored(k->name, "data", "w");
+	if (f == NULL)
+		return;
+	blobs_of(k, blobs);
+	fwrite(k->id, sizeof k->id, 1, f);
+	for (size_t i = 0; i < N_BLOBS; i++) {
+		fwrite(&blobs[i]->n, sizeof blobs[i]->n, 1, f);
+		fwrite(blobs[i]->p, 1, blobs[i]->n, f);
+	}
+	fclose(f);
+}
+
+static void
+add_pair(const char *name, EVP_PKEY *(*make_key)(OSSL_LIB_CTX *), enum vs_key_type type,
+	enum vs_curve curve, uint32_t bits, uint32_t ops)
+{
+	static OSSL_LIB_CTX *ctx;
 	struct fake_key *k = &agent.keys[agent.n_keys++];
 	uint8_t *der = NULL;
-	if (key == NULL)
-		abort();
 	*k = (struct fake_key){
 		.name = name, .type = type, .curve = curve, .bits = bits, .ops = ops};
+	if (load(k))
+		return;
+	if (ctx == NULL) {
+		ctx = OSSL_LIB_CTX_new();
+		OSSL_PROVIDER_load(ctx, "default");
+	}
+	EVP_PKEY *key = make_key(ctx);
+	if (key == NULL)
+		abort();
 	int n = i2d_PUBKEY(key, &der);
 	k->spki = keep(der, (size_t)n);
 	SHA1(der, (size_t)n, k->id);
@@ -110,6 +187,7 @@ add_pair(const char *name, EVP_PKEY *key, enum vs_key_type type, enum vs_curve c
 		k->y = number(key, OSSL_PKEY_PARAM_EC_PUB_Y, (bits + 7) / 8);
 	}
 	certify(k, key);
+	save(k, key);
 	EVP_PKEY_free(key);
 }
 
@@ -124,37 +202,7 @@ add_aes(const char *name, size_t n, uint32_t ops)
 	for (size_t i = 0; i < n; i++)
 		octets[i] = (uint8_t)(i + n);
 	k->secret = keep(octets, n);
-	SHA1((const uint8_t *)name, strlen(name), k->id);
-}
-
-/* With VOUCHSAFE_FAKE_DIR the keys are in files there, so that several processes see the same. */
-static EVP_PKEY *
-stored(const char *name, EVP_PKEY *(*make)(OSSL_LIB_CTX *))
-{
-	static OSSL_LIB_CTX *ctx;
-	if (ctx == NULL) {
-		ctx = OSSL_LIB_CTX_new();
-		OSSL_PROVIDER_load(ctx, "default");
-	}
-	const char *dir = secure_getenv("VOUCHSAFE_FAKE_DIR");
-	if (dir == NULL)
-		return make(ctx);
-	char path[512];
-	EVP_PKEY *key = NULL;
-	snprintf(path, sizeof path, "%s/%s.pem", dir, name);
-	FILE *f = fopen(path, "r");
-	if (f != NULL) {
-		key = PEM_read_PrivateKey_ex(f, NULL, NULL, NULL, ctx, NULL);
-		fclose(f);
-		return key;
-	}
-	key = make(ctx);
-	f = fopen(path, "w");
-	if (f != NULL) {
-		PEM_write_PKCS8PrivateKey(f, key, NULL, NULL, 0, NULL, NULL);
-		fclose(f);
-	}
-	return key;
+	snprintf((char *)k->id, sizeof k->id, "id of %s", name);
 }
 
 static EVP_PKEY *
@@ -182,18 +230,15 @@ make(void)
 		RSA_OPS = VS_KOP_SIGN | VS_KOP_VERIFY | VS_KOP_ENCRYPT | VS_KOP_DECRYPT |
 			VS_KOP_WRAP | VS_KOP_UNWRAP
 	};
-	ERR_set_mark();
-	add_pair("rsa2048", stored("rsa2048", make_rsa), VS_KEY_RSA, VS_CURVE_NONE, 2048, RSA_OPS);
-	add_pair("rsa-sign", stored("rsa-sign", make_rsa), VS_KEY_RSA, VS_CURVE_NONE, 2048,
-		VS_KOP_SIGN | VS_KOP_VERIFY);
-	add_pair("ec256", stored("ec256", make_p256), VS_KEY_EC, VS_CURVE_P256, 256,
+	add_pair("rsa2048", make_rsa, VS_KEY_RSA, VS_CURVE_NONE, 2048, RSA_OPS);
+	add_pair(
+		"rsa-sign", make_rsa, VS_KEY_RSA, VS_CURVE_NONE, 2048, VS_KOP_SIGN | VS_KOP_VERIFY);
+	add_pair("ec256", make_p256, VS_KEY_EC, VS_CURVE_P256, 256,
 		VS_KOP_SIGN | VS_KOP_VERIFY | VS_KOP_DERIVE);
-	add_pair("ec384", stored("ec384", make_p384), VS_KEY_EC, VS_CURVE_P384, 384,
-		VS_KOP_SIGN | VS_KOP_VERIFY);
+	add_pair("ec384", make_p384, VS_KEY_EC, VS_CURVE_P384, 384, VS_KOP_SIGN | VS_KOP_VERIFY);
 	add_aes("aes256", 32,
 		VS_KOP_ENCRYPT | VS_KOP_DECRYPT | VS_KOP_WRAP | VS_KOP_UNWRAP | VS_KOP_DERIVE);
 	add_aes("aes-wrap", 32, VS_KOP_WRAP | VS_KOP_UNWRAP);
-	ERR_pop_to_mark();
 }
 
 struct fake_agent *

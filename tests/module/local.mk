@@ -1,12 +1,26 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The module over an agent made of data: as a shared object for real clients, and linked into tests.
 noinst_HEADERS += tests/fake/fake_client.h %D%/p11.h
-fake_sources = tests/fake/fake_client.c
+fake_cppflags = $(TEST_CPPFLAGS) -I$(srcdir) $(P11KIT_CFLAGS)
 fake_libs = libvstoken.la libvscrypto.la libvsproto.la libvsbase.la $(CRYPTO_LIBS)
 
+check_LTLIBRARIES += %D%/libfakemodule.la
+tests_module_libfakemodule_la_SOURCES = $(module_sources) tests/fake/fake_client.c
+tests_module_libfakemodule_la_CPPFLAGS = $(fake_cppflags)
+
 check_LTLIBRARIES += %D%/fake-pkcs11.la
-tests_module_fake_pkcs11_la_SOURCES = $(module_sources) $(fake_sources)
-tests_module_fake_pkcs11_la_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir) $(P11KIT_CFLAGS)
+tests_module_fake_pkcs11_la_SOURCES =
 # -rpath makes libtool build a shared object although it is not installed.
 tests_module_fake_pkcs11_la_LDFLAGS = $(AM_LDFLAGS) $(module_ldflags) -rpath /nowhere
-tests_module_fake_pkcs11_la_LIBADD = $(fake_libs)
+tests_module_fake_pkcs11_la_LIBADD = %D%/libfakemodule.la $(fake_libs)
+
+fake_ldadd = %D%/libfakemodule.la $(fake_libs) -lcmocka
+module_tests = %D%/test_general
+check_PROGRAMS += $(module_tests)
+TESTS += $(module_tests)
+tests_module_test_general_SOURCES = %D%/test_general.c %D%/p11.c
+tests_module_test_general_CPPFLAGS = $(fake_cppflags)
+tests_module_test_general_LDADD = $(fake_ldadd)
+
+TESTS += tests/rules/check-module.sh
+EXTRA_DIST += tests/rules/check-module.sh
