@@ -19,3 +19,11 @@ libexec_PROGRAMS += vouchsafe-agent
 vouchsafe_agent_SOURCES = %D%/agent.c
 vouchsafe_agent_LDADD = $(VS_AGENT_LIBS) $(VS_TALK_LIBS) $(VS_DECIDE_LIBS) \
 	$(CURL_LIBS) $(SSL_LIBS) $(TSS_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS)
+
+check_PROGRAMS += tests/agent/watch
+tests_agent_watch_SOURCES = tests/agent/watch.c
+tests_agent_watch_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_agent_watch_LDADD = libvsclient.la libvsproto.la libvsbase.la
+
+TESTS += tests/agent/lab.sh
+EXTRA_DIST += tests/agent/lab.sh
