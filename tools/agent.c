@@ -44,12 +44,15 @@ static const char usage[] =
 static bool
 parse_fd(const char *s, int *ret)
 {
-	char *end = NULL;
-	errno = 0;
-	const long n = strtol(s, &end, 10);
-	if (errno != 0 || end == s || *end != '\0' || n < 0 || n > 1 << 20)
+	int n = 0;
+	if (*s == '\0' || strlen(s) > 6)
 		return false;
-	*ret = (int)n;
+	for (; *s; s++) {
+		if (*s < '0' || *s > '9')
+			return false;
+		n = n * 10 + (*s - '0');
+	}
+	*ret = n;
 	return true;
 }
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# Tests of the agent as a process; the program itself is in local.mk.
 VS_AGENT_LIBS = libvsagent.la libvscore.la
 VS_DECIDE_LIBS = libvsgate.la libvsconf.la libvsjose.la libvscrypto.la libvsproto.la libvsbase.la
 
@@ -13,12 +14,6 @@ tests_agent_test_agent_SOURCES = tests/agent/test_agent.c
 tests_agent_test_agent_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_agent_test_agent_LDADD = libvsclient.la libvsproto.la libvsbase.la -lcmocka
 TESTS += tests/agent/test_agent
-
-VS_TALK_LIBS = libvsattempt.la libvsattest.la libvskeys.la libvsnet.la libvsevidence.la libvsaudit.la
-libexec_PROGRAMS += vouchsafe-agent
-vouchsafe_agent_SOURCES = %D%/agent.c
-vouchsafe_agent_LDADD = $(VS_AGENT_LIBS) $(VS_TALK_LIBS) $(VS_DECIDE_LIBS) \
-	$(CURL_LIBS) $(SSL_LIBS) $(TSS_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS)
 
 check_PROGRAMS += tests/agent/watch
 tests_agent_watch_SOURCES = tests/agent/watch.c

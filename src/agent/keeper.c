@@ -11,8 +11,8 @@
 
 /* ---- waiters -------------------------------------------------------------------------------- */
 
-static void
-unlink_need(struct vs_need *need)
+void
+vs_keeper_unlink_need(struct vs_need *need)
 {
 	if (!need->list)
 		return;
@@ -26,11 +26,11 @@ unlink_need(struct vs_need *need)
 	vs_timer_clear(&need->timer);
 }
 
-static void
-answer_need(
+void
+vs_keeper_answer_need(
 	struct vs_need *need, vs_rc rc, const struct vs_err *err, const struct vs_lease_page *page)
 {
-	unlink_need(need);
+	vs_keeper_unlink_need(need);
 	need->fn(need, rc, err, page);
 }
 
@@ -42,11 +42,11 @@ need_timed_out(void *arg)
 	const vs_rc rc = vs_err_put(&err, VS_E_TIMEOUT, __func__, __LINE__, 0,
 		"the attestation for \"%.64s\" was not finished in time",
 		need->keeper->token->label);
-	answer_need(need, rc, &err, NULL);
+	vs_keeper_answer_need(need, rc, &err, NULL);
 }
 
-static void
-enlist_need(struct vs_keeper *k, struct vs_need *need, struct vs_need **list)
+void
+vs_keeper_enlist_need(struct vs_keeper *k, struct vs_need *need, struct vs_need **list)
 {
 	need->list = list;
 	need->next = *list;
@@ -59,7 +59,7 @@ enlist_need(struct vs_keeper *k, struct vs_need *need, struct vs_need **list)
 void
 vs_need_cancel(struct vs_need *need)
 {
-	unlink_need(need);
+	vs_keeper_unlink_need(need);
 }
 
 static void
@@ -67,13 +67,13 @@ answer_all(
 	struct vs_keeper *k, vs_rc rc, const struct vs_err *err, const struct vs_lease_page *page)
 {
 	while (k->waiters)
-		answer_need(k->waiters, rc, err, page);
+		vs_keeper_answer_need(k->waiters, rc, err, page);
 }
 
 /* ---- actions -------------------------------------------------------------------------------- */
 
-static void
-remember(struct vs_keeper *k, const struct vs_err *err, const char *sentence)
+void
+vs_keeper_remember(struct vs_keeper *k, const struct vs_err *err, const char *sentence)
 {
 	const struct vs_clock clock = vs_core_clock(k->core);
 	k->last = *err;
@@ -246,7 +246,7 @@ step(struct vs_keeper *k, enum vs_gate_event event, struct vs_need *need, struct
 	if (vs_failed(made)) {
 		/* As if the attempt had found nobody: nothing was published. */
 		k->state = VS_GATE_LOCKED;
-		remember(k, &failed, NULL);
+		vs_keeper_remember(k, &failed, NULL);
 		back_off(k);
 		answer_all(k, made, &failed, NULL);
 		return;
@@ -265,15 +265,16 @@ step(struct vs_keeper *k, enum vs_gate_event event, struct vs_need *need, struct
 	if (actions & VS_GATE_START)
 		made = start(k, need, &failed);
 	if (actions & VS_GATE_JOIN)
-		enlist_need(k, need, &k->waiters);
+		vs_keeper_enlist_need(k, need, &k->waiters);
 	if (actions & VS_GATE_GRANT)
-		answer_need(need, VS_OK, NULL, k->page);
+		vs_keeper_answer_need(need, VS_OK, NULL, k->page);
 	if (actions & VS_GATE_STORED)
-		answer_need(need, (vs_rc){.code = k->last.frames[0].code}, &k->last, NULL);
+		vs_keeper_answer_need(
+			need, (vs_rc){.code = k->last.frames[0].code}, &k->last, NULL);
 	if (need && !(actions & (VS_GATE_JOIN | VS_GATE_GRANT | VS_GATE_STORED)))
-		answer_need(need, rc, reason, NULL);
+		vs_keeper_answer_need(need, rc, reason, NULL);
 	if (vs_failed(made)) {
-		remember(k, &failed, NULL);
+		vs_keeper_remember(k, &failed, NULL);
 		step(k, VS_GATE_UNREACHABLE, NULL, NULL, made, &failed);
 	}
 }
@@ -293,8 +294,8 @@ tpm_was_reset(const struct vs_keeper *k, const struct vs_attestation *now)
 			now->restart_count != k->attestation->restart_count);
 }
 
-static VS_RC
-reset_error(struct vs_err *err)
+VS_RC
+vs_keeper_reset_error(struct vs_err *err)
 {
 	VS_FAIL(err, REVOKED, "the TPM was reset or restarted since the keys were released");
 }
@@ -307,13 +308,13 @@ vs_keeper_attempt_done(struct vs_keeper *k, struct vs_attempt *a)
 	if (event == VS_GATE_GRANTED && vs_gate_open(k->state) &&
 		tpm_was_reset(k, a->attestation)) {
 		struct vs_err err = {0};
-		const vs_rc rc = reset_error(&err);
-		remember(k, &err, NULL);
+		const vs_rc rc = vs_keeper_reset_error(&err);
+		vs_keeper_remember(k, &err, NULL);
 		vs_keeper_feed(k, VS_GATE_RESET, rc, &err);
 		return;
 	}
 	if (event != VS_GATE_GRANTED) {
-		remember(k, &a->err, a->sentence);
+		vs_keeper_remember(k, &a->err, a->sentence);
 		vs_log(vs_core_log(k->core), VS_LOG_WARN, "gate", "%s: %s: %s", k->token->label,
 			event == VS_GATE_REFUSED ? "refused" : "no answer", k->sentence);
 	}
@@ -328,7 +329,7 @@ overdue(struct vs_keeper *k)
 	const vs_rc rc = vs_err_put(&err, VS_E_TIMEOUT, __func__, __LINE__, 0,
 		"an attestation did not end within its time");
 	cancel_attempt(k);
-	remember(k, &err, NULL);
+	vs_keeper_remember(k, &err, NULL);
 	vs_keeper_feed(k, VS_GATE_UNREACHABLE, rc, &err);
 }
 
@@ -379,85 +380,10 @@ vs_keeper_rearm(struct vs_keeper *k)
 		vs_timer_set(k->loop, &k->timer, at);
 }
 
-/* ---- TPM counts, at most once a second, before a grant is handed out (T-A9) -------------------
- */
-
-struct vs_counts {
-	struct vs_job job;
-	struct vs_keeper *keeper;
-	struct vs_core *core;
-	const struct vs_conf_token *token;
-	uint64_t lease_serial;
-	uint32_t reset, restart;
-	vs_rc rc;
-	struct vs_err err;
-};
-
-static void
-counts_run(struct vs_job *job)
-{
-	struct vs_counts *c = (struct vs_counts *)job;
-	struct vs_services *services = NULL;
-	c->rc = vs_core_services(c->core, c->token, &services, &c->err);
-	if (!vs_failed(c->rc))
-		c->rc = vs_services_tpm_counts(services, &c->reset, &c->restart, &c->err);
-}
-
-static void need_now(struct vs_keeper *k, struct vs_need *need);
-
-static void
-counts_done(struct vs_job *job)
-{
-	struct vs_counts *c = (struct vs_counts *)job;
-	struct vs_keeper *k = c->keeper;
-	k->counts = NULL;
-	const bool same_lease = c->lease_serial == k->lease_serial && k->attestation;
-	if (!vs_failed(c->rc) && same_lease) {
-		k->counted_boot_ns = vs_boot_now_ns();
-		if (c->reset != k->attestation->reset_count ||
-			c->restart != k->attestation->restart_count) {
-			struct vs_err err = {0};
-			const vs_rc rc = reset_error(&err);
-			remember(k, &err, NULL);
-			vs_keeper_feed(k, VS_GATE_RESET, rc, &err);
-		}
-	}
-	while (k->counted) {
-		struct vs_need *need = k->counted;
-		if (vs_failed(c->rc) && same_lease) {
-			answer_need(need, c->rc, &c->err, NULL);
-			continue;
-		}
-		unlink_need(need);
-		need_now(k, need);
-	}
-	vs_keeper_rearm(k);
-	free(c);
-}
-
-static VS_RC
-start_counts(struct vs_keeper *k, struct vs_err *err)
-{
-	struct vs_counts *c = calloc(1, sizeof *c);
-	if (!c)
-		VS_FAIL(err, MEMORY, "out of memory");
-	*c = (struct vs_counts){.job = {.run = counts_run, .done = counts_done},
-		.keeper = k,
-		.core = k->core,
-		.token = k->token,
-		.lease_serial = k->lease_serial};
-	const vs_rc rc = vs_work_post(k->work, &c->job, err);
-	if (vs_failed(rc))
-		free(c);
-	else
-		k->counts = c;
-	return rc;
-}
-
 /* ---- need ----------------------------------------------------------------------------------- */
 
-static void
-need_now(struct vs_keeper *k, struct vs_need *need)
+void
+vs_keeper_need_now(struct vs_keeper *k, struct vs_need *need)
 {
 	const int64_t now = vs_boot_now_ns();
 	bool held = false;
@@ -477,14 +403,14 @@ vs_keeper_need(struct vs_keeper *k, struct vs_need *need)
 	if (vs_gate_open(k->state) &&
 		vs_boot_now_ns() - k->counted_boot_ns >= VS_KEEPER_COUNTS_NS) {
 		struct vs_err err = {0};
-		const vs_rc rc = k->counts ? VS_OK : start_counts(k, &err);
+		const vs_rc rc = k->counts ? VS_OK : vs_keeper_start_counts(k, &err);
 		if (vs_failed(rc))
-			answer_need(need, rc, &err, NULL);
+			vs_keeper_answer_need(need, rc, &err, NULL);
 		else
-			enlist_need(k, need, &k->counted);
+			vs_keeper_enlist_need(k, need, &k->counted);
 		return;
 	}
-	need_now(k, need);
+	vs_keeper_need_now(k, need);
 	vs_keeper_rearm(k);
 }
 
@@ -523,9 +449,9 @@ void
 vs_keeper_reset(struct vs_keeper *k, const struct vs_err *reason)
 {
 	const vs_rc rc = {.code = reason->frames[0].code};
-	remember(k, reason, NULL);
+	vs_keeper_remember(k, reason, NULL);
 	while (k->counted)
-		answer_need(k->counted, rc, reason, NULL);
+		vs_keeper_answer_need(k->counted, rc, reason, NULL);
 	vs_keeper_feed(k, VS_GATE_RESET, rc, reason);
 }
 

@@ -92,6 +92,20 @@ void vs_keeper_attempt_done(struct vs_keeper *k, struct vs_attempt *a);
 void vs_keeper_feed(
 	struct vs_keeper *k, enum vs_gate_event event, vs_rc rc, const struct vs_err *reason);
 void vs_keeper_rearm(struct vs_keeper *k);
+void vs_keeper_remember(struct vs_keeper *k, const struct vs_err *err, const char *sentence);
+/* Always an error: the TPM was reset. */
+VS_RC vs_keeper_reset_error(struct vs_err *err);
+void vs_keeper_unlink_need(struct vs_need *need);
+void vs_keeper_answer_need(
+	struct vs_need *need, vs_rc rc, const struct vs_err *err, const struct vs_lease_page *page);
+void vs_keeper_enlist_need(struct vs_keeper *k, struct vs_need *need, struct vs_need **list);
+/* By the gate, without looking at the TPM first. */
+void vs_keeper_need_now(struct vs_keeper *k, struct vs_need *need);
+
+/* ---- keeper_counts.c ------------------------------------------------------------------------ */
+
+/* Who waits is in k->counted. */
+VS_RC vs_keeper_start_counts(struct vs_keeper *k, struct vs_err *err);
 
 /* ---- keeper_keys.c -------------------------------------------------------------------------- */
 

@@ -4,6 +4,7 @@ libvsagent_la_SOURCES = \
 	%D%/pages.c %D%/pages.h \
 	%D%/attempt_job.c %D%/keeper_impl.h \
 	%D%/keeper.c %D%/keeper.h \
+	%D%/keeper_counts.c \
 	%D%/keeper_keys.c \
 	%D%/metadata.c %D%/metadata.h \
 	%D%/peer.c %D%/peer.h \

@@ -49,7 +49,10 @@ main(int argc, char **argv)
 	uint32_t no = 0;
 	if (argc != 4)
 		return 2;
-	const size_t token = (size_t)strtoul(argv[1], NULL, 10);
+	size_t token = 0;
+	int seconds = 0;
+	if (sscanf(argv[1], "%zu", &token) != 1 || sscanf(argv[3], "%d", &seconds) != 1)
+		return 2;
 	const int64_t began = vs_boot_now_ns(), deadline = began + 60 * S;
 	if (vs_failed(vs_profile_load(&profile, &err)) ||
 		vs_failed(vs_arena_new(65536, 1 << 20, VS_LOCK_WARN, &arena, &err)) ||
@@ -65,7 +68,6 @@ main(int argc, char **argv)
 	printf("key of %zu bytes after %lld us\n", secret.n,
 		(long long)((vs_boot_now_ns() - began) / 1000));
 	fflush(stdout);
-	const long seconds = strtol(argv[3], NULL, 10);
 	if (seconds > 0)
 		watch(vs_grant_page(grant), no, vs_boot_now_ns() + seconds * S);
 	struct vs_token_status st;

@@ -32,7 +32,7 @@ struct script {
 static void
 set_number(const char *value, long *out)
 {
-	*out = strtol(value, NULL, 10);
+	(void)!sscanf(value, "%ld", out);
 }
 
 static struct script
