@@ -10,6 +10,7 @@ size_t token_cases_n;
 
 static struct vs_jwks *jwks_kept[KEPT_MAX];
 static struct vs_policy *policy_kept[KEPT_MAX];
+static struct vs_bytes jwks_texts[KEPT_MAX], policy_texts[KEPT_MAX];
 static size_t n_jwks, n_policies;
 static struct vs_jwks *good_jwks;
 static struct vs_policy *good_policy;
@@ -178,7 +179,8 @@ jwks_of(const char *text)
 {
 	struct vs_err err = {0};
 	assert_true(n_jwks < KEPT_MAX);
-	assert_ok(vs_jwks_parse(expand(text), &jwks_kept[n_jwks], &err), &err);
+	jwks_texts[n_jwks] = expand(text);
+	assert_ok(vs_jwks_parse(jwks_texts[n_jwks], &jwks_kept[n_jwks], &err), &err);
 	return jwks_kept[n_jwks++];
 }
 
@@ -187,8 +189,29 @@ policy_of(const char *text)
 {
 	struct vs_err err = {0};
 	assert_true(n_policies < KEPT_MAX);
-	assert_ok(vs_policy_parse(expand(text), &policy_kept[n_policies], &err), &err);
+	policy_texts[n_policies] = expand(text);
+	assert_ok(vs_policy_parse(policy_texts[n_policies], &policy_kept[n_policies], &err), &err);
 	return policy_kept[n_policies++];
+}
+
+struct vs_bytes
+jwks_text(const struct vs_jwks *jwks)
+{
+	for (size_t i = 0; i < n_jwks; i++)
+		if (jwks_kept[i] == jwks)
+			return jwks_texts[i];
+	fail_msg("a key set of nobody's");
+	return (struct vs_bytes){0};
+}
+
+struct vs_bytes
+policy_text(const struct vs_policy *policy)
+{
+	for (size_t i = 0; i < n_policies; i++)
+		if (policy_kept[i] == policy)
+			return policy_texts[i];
+	fail_msg("a policy of nobody's");
+	return (struct vs_bytes){0};
 }
 
 const char *

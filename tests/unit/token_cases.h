@@ -54,6 +54,9 @@ struct vs_bytes signed_token(const char *header, struct vs_bytes claims);
 struct vs_bytes keep_buf(struct vs_buf *b); /* moves into the catalogue's memory */
 struct vs_jwks *jwks_of(const char *text); /* expanded; one reference, kept */
 struct vs_policy *policy_of(const char *text);
+/* The texts that these were made of. */
+struct vs_bytes jwks_text(const struct vs_jwks *jwks);
+struct vs_bytes policy_text(const struct vs_policy *policy);
 /* "what #i" */
 const char *numbered(const char *what, size_t i);
 
