@@ -115,12 +115,26 @@ labkit_up(void)
 	read_env();
 }
 
+/* A sanitizer's report in the lab's log is a failure of the test that caused it. */
+static void
+check_log(const char *path)
+{
+	char line[1024];
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f) != NULL)
+		if (strstr(line, "Sanitizer") != NULL || strstr(line, "runtime error") != NULL)
+			fail_msg("the lab's log: %s", line);
+	fclose(f);
+}
+
 void
 labkit_down(void)
 {
 	char path[128];
 	LAB_DO("down");
 	snprintf(path, sizeof path, "%s/lab.log", dir);
+	check_log(path);
 	unlink(path);
 	assert_int_equal(rmdir(dir), 0); /* the lab leaves nothing else behind */
 	curl_global_cleanup();

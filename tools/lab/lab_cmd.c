@@ -308,7 +308,7 @@ fault(struct call *c, struct vs_err *err)
 			"say which service (imds, entra, maa, vault, mhsm) and which fault, `list` "
 			"or `clear`");
 	VS_TRY(lab_args_number(&c->args, "count", 0, &count, err));
-	VS_TRY(lab_fault_set(lab->faults, s, kind, count, lab_args_option(&c->args, "value"),
+	VS_TRY(lab_fault_set(lab->faults, (int)s, kind, count, lab_args_option(&c->args, "value"),
 		lab_args_option(&c->args, "path"), err));
 	lab_server_sync(lab->server[s], true);
 	return VS_OK;

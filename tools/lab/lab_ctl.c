@@ -216,23 +216,42 @@ lab_ctl_asked_to_end(const struct lab_ctl *ctl)
 
 /* ---- the other end -------------------------------------------------------------------------- */
 
+/* -1 when nobody answers. */
+static int
+connect_ctl(const char *dir)
+{
+	struct sockaddr_un at;
+	char path[LAB_PATH_MAX + 16];
+	(void)snprintf(path, sizeof(path), "%.255s/ctl.sock", dir);
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	if (make_address(path, &at) && connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
+		return fd;
+	(void)close(fd);
+	return -1;
+}
+
+bool
+lab_ctl_alive(const char *dir)
+{
+	const int fd = connect_ctl(dir);
+	if (fd >= 0)
+		(void)close(fd);
+	return fd >= 0;
+}
+
 static VS_RC
 call(const char *dir, const char *const *words, size_t n, json_t **ret, struct vs_err *err)
 {
-	struct sockaddr_un at;
-	char path[LAB_PATH_MAX + 16], cwd[1024] = "/";
+	char cwd[1024] = "/";
 	const struct timeval wait = {.tv_sec = WAIT_S};
 	VS_CLEANUP(vs_buf_done) struct vs_buf answer = {.max = ANSWER_MAX + ANSWER_MAX / 2};
-	(void)snprintf(path, sizeof(path), "%s/ctl.sock", dir);
-	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || !make_address(path, &at) ||
-		connect(fd, (struct sockaddr *)&at, sizeof(at)) != 0) {
-		if (fd >= 0)
-			(void)close(fd);
+	const int fd = connect_ctl(dir);
+	if (fd < 0)
 		VS_FAIL(err, AGENT,
 			"no lab is running in %s; start one with `vouchsafe-lab up --dir %s`", dir,
 			dir);
-	}
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	if (getcwd(cwd, sizeof(cwd)) == NULL)
 		cwd[0] = '\0';

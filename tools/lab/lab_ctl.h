@@ -18,6 +18,8 @@ uint64_t lab_ctl_commands(const struct lab_ctl *ctl);
 /* Somebody said `down`. */
 bool lab_ctl_asked_to_end(const struct lab_ctl *ctl);
 
+/* Whether a lab answers in dir. */
+bool lab_ctl_alive(const char *dir);
 /* The other end: send words to the lab in dir, print what it says; an exit code of DESIGN 11. */
 int lab_ctl_call(const char *dir, const char *const *words, size_t n);
 

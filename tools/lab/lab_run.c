@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -75,6 +76,19 @@ spawn(const char *program, char *const *argv, char *const *envp, bool background
 	const int rc = posix_spawnp(pid, program, actions, &attr, argv, envp);
 	posix_spawnattr_destroy(&attr);
 	return rc;
+}
+
+/* Into D/lab.log from now on; a lab in the background also sends its standard error there. */
+static void
+open_log(struct lab *lab, bool with_stderr)
+{
+	char path[LAB_PATH_MAX];
+	lab->log_fd = -1;
+	if (vs_failed(lab_path(lab, "lab.log", path, NULL)))
+		return;
+	lab->log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (lab->log_fd >= 0 && with_stderr)
+		(void)dup2(lab->log_fd, STDERR_FILENO);
 }
 
 /* ---- machine agent -------------------------------------------------------------------------- */
@@ -234,16 +248,13 @@ lab_run(const struct lab_options *options, char *const *command)
 	block_signals(&set);
 	if (lab == NULL)
 		return 3;
-	lab->log_fd = -1;
 	vs_rc rc = make_dir(lab, &err);
 	if (vs_failed(rc)) {
 		complain(&err);
 		free(lab);
 		return 3;
 	}
-	char log[LAB_PATH_MAX];
-	if (!vs_failed(lab_path(lab, "lab.log", log, NULL)))
-		lab->log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	open_log(lab, false);
 	rc = lab_start(lab, options, &err);
 	if (vs_failed(rc)) {
 		complain(&err);
@@ -305,7 +316,7 @@ lab_serve(const char *dir, const struct lab_options *options)
 	struct vs_err err = {0};
 	sigset_t set;
 	pid_t agent = 0;
-	char log[LAB_PATH_MAX], sentence[VS_ERR_TEXT_MAX * 2] = "";
+	char sentence[VS_ERR_TEXT_MAX * 2] = "";
 	struct lab *lab = calloc(1, sizeof(*lab));
 	block_signals(&set);
 	if (lab == NULL || fcntl(READY_FD, F_SETFD, FD_CLOEXEC) != 0) {
@@ -313,9 +324,8 @@ lab_serve(const char *dir, const struct lab_options *options)
 		return 3;
 	}
 	(void)snprintf(lab->dir, sizeof(lab->dir), "%s", dir);
-	lab->log_fd = -1;
-	if (!vs_failed(lab_path(lab, "lab.log", log, NULL)))
-		lab->log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	(void)mkdir(lab->dir, 0700); /* lab_start judges it; the log wants to be there first */
+	open_log(lab, true);
 	if (vs_failed(lab_start(lab, options, &err))) {
 		vs_err_sentence(&err, sentence, sizeof(sentence));
 		say_ready(sentence);
@@ -328,6 +338,7 @@ lab_serve(const char *dir, const struct lab_options *options)
 			say_ready("the machine agent did not start; see agent.log in the lab's "
 				  "directory");
 			lab_stop(lab);
+			lab_state_remove(lab, false);
 			free(lab);
 			return 3;
 		}
@@ -383,8 +394,9 @@ lab_up_background(const char *dir, const struct lab_options *o)
 	}
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
-	posix_spawn_file_actions_adddup2(&actions, 0, 1);
 	posix_spawn_file_actions_adddup2(&actions, fds[1], READY_FD);
+	posix_spawn_file_actions_adddup2(&actions, 0, 1);
+	posix_spawn_file_actions_adddup2(&actions, 0, 2);
 	const int rc = spawn(exe, argv, environ, true, &actions, &pid);
 	posix_spawn_file_actions_destroy(&actions);
 	free(argv[3]);
@@ -408,6 +420,8 @@ lab_down(const char *dir)
 {
 	const struct timespec pause = {.tv_nsec = 20 * NS_PER_MS};
 	static const char *const words[] = {"stop"};
+	char mark[LAB_PATH_MAX + 16];
+	(void)snprintf(mark, sizeof(mark), "%.255s/lab.json", dir);
 	const int pid = lab_state_find(dir);
 	if (pid == 0) {
 		(void)fprintf(stderr, "vouchsafe-lab: no lab is running in %s\n", dir);
@@ -416,7 +430,7 @@ lab_down(const char *dir)
 	if (lab_ctl_call(dir, words, 1) != 0)
 		(void)kill(pid, SIGTERM);
 	for (int ms = 0; ms < 4 * END_WAIT_MS; ms += 20) {
-		if (kill(pid, 0) != 0 || lab_state_find(dir) == 0)
+		if (kill(pid, 0) != 0 || access(mark, F_OK) != 0)
 			return 0;
 		(void)nanosleep(&pause, NULL);
 	}

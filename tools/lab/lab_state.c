@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "lab/lab_ctl.h"
 #include "lab/lab_entra.h"
 #include "lab/lab_machine.h"
 #include "lab/lab_pki.h"
@@ -38,7 +38,7 @@ lab_state_find(const char *dir)
 	json_t *j = json_loadb((const char *)text.p, text.n, 0, NULL);
 	const int pid = (int)json_integer_value(json_object_get(j, "pid"));
 	json_decref(j);
-	return pid > 1 && kill(pid, 0) == 0 ? pid : 0;
+	return pid > 1 && lab_ctl_alive(dir) ? pid : 0;
 }
 
 static VS_RC

@@ -34,7 +34,7 @@ VS_RC lab_state_write_conf(const struct lab *lab, struct vs_err *err);
 /* Path of the agent of this build, or of the installed one. */
 void lab_state_agent(char out[LAB_PATH_MAX]);
 
-/* The process of the lab in dir: its lab.json; 0 when there is none. */
+/* The process of the lab that answers in dir; 0 when there is none. */
 int lab_state_find(const char *dir);
 
 #endif

@@ -202,8 +202,10 @@ lab_start(struct lab *lab, const struct lab_options *options, struct vs_err *err
 	struct making m = {0};
 	const vs_rc rc = start_all(lab, options, &m, err);
 	making_done(&m);
-	if (vs_failed(rc))
+	if (vs_failed(rc)) {
 		lab_stop(lab);
+		lab_state_remove(lab, false);
+	}
 	return rc;
 }
 

@@ -11,7 +11,7 @@ struct lab_options {
 	int64_t max_life_s; /* end when nothing was asked of the lab for so long */
 };
 
-/* lab->dir is set. On failure nothing is left running, but D may hold files. */
+/* lab->dir is set. On failure nothing is left running and nothing of this lab is left in D. */
 VS_RC lab_start(struct lab *lab, const struct lab_options *options, struct vs_err *err);
 /* NULL-safe parts: also ends what was half started. */
 void lab_stop(struct lab *lab);

@@ -72,3 +72,6 @@ tests_lab_test_lab_faults_SOURCES = tests/lab/test_lab_faults.c
 tests_lab_test_lab_faults_CPPFLAGS = $(LABKIT_CPPFLAGS) $(CURL_CFLAGS)
 tests_lab_test_lab_faults_LDADD = $(LABKIT_LDADD)
 TESTS += tests/lab/test_lab_faults
+
+EXTRA_DIST += tests/lab/test_lab_life.sh
+TESTS += tests/lab/test_lab_life.sh
