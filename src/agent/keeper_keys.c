@@ -247,7 +247,9 @@ release_failed(struct vs_keeper *k, struct vs_ring_key *key, vs_rc rc, const str
 {
 	key->state = rc.code == VS_E_KEY_GONE ? VS_RING_GONE : VS_RING_FAILED;
 	key->err = *err;
-	key->held_until_boot_ns = vs_gate_event_of(rc.code) == VS_GATE_REFUSED
+	const bool refused =
+		key->state == VS_RING_GONE || vs_gate_event_of(rc.code) == VS_GATE_REFUSED;
+	key->held_until_boot_ns = refused
 		? vs_boot_now_ns() + vs_core_conf(k->core)->refusal_hold_ms * INT64_C(1000000)
 		: 0;
 	vs_log_err(vs_core_log(k->core), VS_LOG_WARN, "keys", k->token->label, err);
@@ -311,7 +313,9 @@ find_or_add(struct vs_keeper *k, const struct vs_key_ask *ask, const struct vs_c
 		(void)vs_err_put(
 			&key->err, VS_E_STATE, __func__, __LINE__, 0, "the key was not released");
 	}
-	if (key->state == VS_RING_FAILED && vs_boot_now_ns() >= key->held_until_boot_ns)
+	/* A key that was gone may be enabled again: the vault is asked anew, not the memory. */
+	const bool retry = key->state == VS_RING_FAILED || key->state == VS_RING_GONE;
+	if (retry && vs_boot_now_ns() >= key->held_until_boot_ns)
 		VS_TRY(start_release(k, key, ask->who, err));
 	*ret = key;
 	return VS_OK;

@@ -94,9 +94,9 @@ sign_init(struct state *s, const char *mech)
 static CK_RV
 sign_final(struct state *s, CK_ULONG *len)
 {
-	CK_BYTE sig[1024];
+	CK_BYTE sig[1024], data[17] = "data to be signed";
 	*len = sizeof sig;
-	return s->f->C_Sign(s->session, (CK_BYTE_PTR) "data to be signed", 17, sig, len);
+	return s->f->C_Sign(s->session, data, sizeof data, sig, len);
 }
 
 /* Does the file's content stand anywhere in our readable memory, but in the buffer we look with? */

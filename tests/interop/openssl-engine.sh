@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # openssl dgst and cms through libengine-pkcs11-openssl, checked by plain openssl.
 . "$VS_SRCDIR/tests/interop/lib.sh"
-need openssl pkcs11-tool
+need openssl p11tool
 openssl engine pkcs11 >/dev/null 2>&1 || { PATH=/nonexistent need engine-pkcs11; }
 lab_up
 cat >"$T/openssl.cnf" <<EOT
@@ -31,7 +31,7 @@ for token in lab-vault lab-hsm; do
 		-signature "$T/sig" "$T/data"
 	succeeds "$token: a certificate for the key" engine req -new -x509 -engine pkcs11 -keyform engine -days 2 \
 		-key "pkcs11:token=$token;object=rsa2048;type=private" -subj "/CN=engine" -out "$T/cert.pem"
-	succeeds "$token: cms signs" engine cms -sign -engine pkcs11 -keyform engine -binary -in "$T/data" \
+	succeeds "$token: cms signs" engine cms -sign -nodetach -engine pkcs11 -keyform engine -binary -in "$T/data" \
 		-signer "$T/cert.pem" -inkey "pkcs11:token=$token;object=rsa2048;type=private" -outform DER -out "$T/cms"
 	succeeds "  and openssl verifies" openssl cms -verify -binary -inform DER -in "$T/cms" -CAfile "$T/cert.pem" \
 		-purpose any -out "$T/out"

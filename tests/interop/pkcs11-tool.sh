@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # OpenSC's pkcs11-tool: list, sign, decrypt, --test; every result checked with plain openssl.
 . "$VS_SRCDIR/tests/interop/lib.sh"
-need pkcs11-tool openssl
+need pkcs11-tool p11tool openssl
 lab_up
 head -c 40 /dev/urandom >"$T/data"
 openssl dgst -sha256 -binary "$T/data" >"$T/hash"
@@ -55,7 +55,7 @@ for token in lab-vault lab-hsm; do
 		succeeds "  and openssl verifies" openssl pkeyutl -verify -pubin -inkey "$T/$key.pem" -in "$T/hash" -sigfile "$T/sig"
 	done
 	succeeds "$token: --test" p11 --token-label $token --test
-	! grep -qiE 'error|fail' "$T/cmd.out" || { cat "$T/cmd.out"; fail "--test complains"; }
+	says 'No errors'
 done
 id=$(p11 --token-label lab-hsm --list-objects --type secrkey 2>/dev/null | awk '$1 == "ID:" {print $2; exit}')
 [ -n "$id" ] || fail "lab-hsm has no secret key"
