@@ -255,14 +255,31 @@ release_failed(struct vs_keeper *k, struct vs_ring_key *key, vs_rc rc, const str
 	vs_log_err(vs_core_log(k->core), VS_LOG_WARN, "keys", k->token->label, err);
 }
 
+/* The transport key no longer opens answers: this is not the machine that was attested. */
+static void
+machine_changed(struct vs_keeper *k, const struct vs_err *why)
+{
+	struct vs_err err = {0};
+	char s[VS_ERR_TEXT_MAX];
+	vs_err_sentence(why, s, sizeof s);
+	const vs_rc rc = vs_err_put(&err, VS_E_LEASE_ENDED, __func__, __LINE__, 0, "%s", s);
+	vs_keeper_feed(k, VS_GATE_RESET, rc, &err);
+}
+
 static void
 release_done(struct vs_job *job)
 {
 	struct vs_key_job *j = (struct vs_key_job *)job;
 	struct vs_keeper *k = j->keeper;
 	struct vs_ring_key *key = vs_keyring_at(&k->ring, j->no);
+	const bool ours = j->lease_serial == k->lease_serial && vs_gate_open(k->state) && key;
+	if (ours && j->rc.code == VS_E_REFUSED_BINDING) {
+		machine_changed(k, &j->err);
+		key_job_free(j);
+		return;
+	}
 	/* A key of a lease that is over is wiped with the job. */
-	if (j->lease_serial == k->lease_serial && vs_gate_open(k->state) && key) {
+	if (ours) {
 		if (vs_failed(j->rc)) {
 			release_failed(k, key, j->rc, &j->err);
 		} else {

@@ -14,7 +14,7 @@ const struct vs_http_retry vs_http_retry_imds = {
 const struct vs_http_retry vs_http_retry_none = {.tries = 1};
 
 /* The metadata service answers 410 while its host is updated; it asks for 70 s of patience. */
-enum { IMDS_GONE_TRIES = 8, IMDS_GONE_PAUSE_MS = 10000 };
+enum { IMDS_GONE_TRIES = 8, IMDS_GONE_PAUSE_MS = 10000, ABSENT_TRIES = 3 };
 
 void
 vs_http_res_done(struct vs_http_res *res)
@@ -241,6 +241,9 @@ tries_for(const struct vs_http_retry *retry, vs_rc rc, const struct vs_http_res 
 {
 	if (!vs_failed(rc) && retry->imds && res->status == 410)
 		return IMDS_GONE_TRIES;
+	/* Long patience is for services that ask for it; one that is not there is told soon. */
+	if (vs_failed(rc) && retry->tries > ABSENT_TRIES)
+		return ABSENT_TRIES;
 	return retry->tries;
 }
 

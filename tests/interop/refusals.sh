@@ -201,7 +201,7 @@ expect "sign rsa = $E 0"
 no_key_in_memory
 ok "lease ended with the service down"
 mend
-ask "sleep 1500"
+ask "sleep 3200"
 expect "sign rsa = CKR_OK 256"
 ok "lease ended: the next use succeeds"
 stop_client
