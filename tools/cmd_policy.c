@@ -145,7 +145,8 @@ load_policy(const char *path, struct vs_policy **ret, struct vs_err *err)
 static int
 print(const struct vs_buf *out, int exit_code)
 {
-	if (fwrite(out->p, 1, out->n, stdout) == out->n && fflush(stdout) == 0)
+	const bool written = out->n == 0 || fwrite(out->p, 1, out->n, stdout) == out->n;
+	if (written && fflush(stdout) == 0)
 		return exit_code;
 	fprintf(stderr, "vouchsafe policy: the result cannot be written\n");
 	return VS_EXIT_USAGE;

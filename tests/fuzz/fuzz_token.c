@@ -5,14 +5,14 @@
 
 static const char jwks_text[] =
 	"{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"XxRc2vLh1E5FrsNawnRH3PzuFgqg3q7NvCdnjoJHBGE=\","
-	"\"e\":\"AQAB\","
-	"\"n\":"
-	"\"xcWjIt9mDl4bqOmBzN7vCKXG7Wl6u4oXwK0oMrjLQWn6eKl3b3sP7YxGhf9e0sJHx4v0sK9mD1wqWl8aJ3bTn5Qz"
-	"c1hRk2uVf7gYx6Zt0PqLs8iNwEoDrMvBaKcXyUhJgTfCeRdSwQaZmNbVlKjHgFdSaPoIuYtReWq1234567890abcde"
-	"fghijklm"
-	"nopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
-	"AbCdEfGhIjKlMnOpQrStUvWxYz0987654321ZyXwVuTsRqPo"
-	"NmLkJiHgFeDcBa9876543210aAbBcCdDeEfFgGhHiIjJkKlLmMnNoOpPqQrRsStTuUvVwW\"}]}";
+	"\"e\":"
+	"\"AQAB\",\"n\":\""
+	"mPE10l9VcgMwGFDFo4_VR5I6c2mU47-RGmHb4i5EFYuul7qU0O2oL49tBVhO-Ko4kidmWB4nocCKamPs"
+	"JO3mpGtMskJKI9WWIhe-rdvElsuOgZc-C-zXsDiY0ZD569rMDLHinGWM2hSV5gr1k70Ezw_WMPHynQ2p"
+	"lT9I8aCfdrWhcLM4OSYwWfKMEF0fsXwjkMGSz9OslK8PId22bK1KJo0Rbs4XOPfZPZwXJBHiC49rDVSb"
+	"bwNnWhYAo1oJmVDYNvZ1zIHnTvXo4l2UDtkEdZUxmF1dncn4GBjoEYkvkCvSPwgkEosvMwxcf9Cmo6RQ"
+	"ZRMnDiaeDTfyp03kUua0OQ"
+	"\"}]}";
 static const char policy_text[] = "{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":\"https://"
 				  "sharedwus.wus.attest.azure.net\","
 				  "\"anyOf\":[{\"claim\":\"secureboot\",\"equals\":true}]}]}";
@@ -27,6 +27,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char kid[128];
 	if (jwks == NULL) {
 		FUZZ_MUST(!vs_failed(vs_jwks_parse(vs_bytes_str(jwks_text), &jwks, NULL)));
+		struct evp_pkey_st *keys[VS_JWKS_SAME_KID_MAX];
+		size_t n = 0;
+		FUZZ_MUST(!vs_failed(vs_jwks_select(jwks,
+			vs_bytes_str("XxRc2vLh1E5FrsNawnRH3PzuFgqg3q7NvCdnjoJHBGE="), 1662584747,
+			keys, &n, NULL)));
 		FUZZ_MUST(!vs_failed(vs_policy_parse(vs_bytes_str(policy_text), &policy, NULL)));
 	}
 	const struct vs_validate_in in = {
