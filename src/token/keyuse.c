@@ -31,9 +31,11 @@ vs_ukey_allows(const struct vs_ukey *u, bool began)
 {
 	if (u == NULL)
 		return VS_E_OK;
-	if (atomic_load_explicit(&u->dead, memory_order_acquire))
+	const enum vs_code code = vs_page_allows(u->page, u->key_no, began);
+	/* The page knows the reason, also of what was swept already. */
+	if (code == VS_E_OK && atomic_load_explicit(&u->dead, memory_order_acquire))
 		return VS_E_LEASE_ENDED;
-	return vs_page_allows(u->page, u->key_no, began);
+	return code;
 }
 
 /* May a new operation be begun under this lease at all? */

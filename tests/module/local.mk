@@ -15,12 +15,21 @@ tests_module_fake_pkcs11_la_LDFLAGS = $(AM_LDFLAGS) $(module_ldflags) -rpath /no
 tests_module_fake_pkcs11_la_LIBADD = %D%/libfakemodule.la $(fake_libs)
 
 fake_ldadd = %D%/libfakemodule.la $(fake_libs) -lcmocka
-module_tests = %D%/test_general
+module_tests = %D%/test_general %D%/test_gate %D%/test_crypto %D%/test_objects
 check_PROGRAMS += $(module_tests)
 TESTS += $(module_tests)
 tests_module_test_general_SOURCES = %D%/test_general.c %D%/p11.c
 tests_module_test_general_CPPFLAGS = $(fake_cppflags)
 tests_module_test_general_LDADD = $(fake_ldadd)
+tests_module_test_gate_SOURCES = %D%/test_gate.c %D%/p11.c
+tests_module_test_gate_CPPFLAGS = $(fake_cppflags)
+tests_module_test_gate_LDADD = $(fake_ldadd)
+tests_module_test_crypto_SOURCES = %D%/test_crypto.c %D%/p11.c
+tests_module_test_crypto_CPPFLAGS = $(fake_cppflags)
+tests_module_test_crypto_LDADD = $(fake_ldadd)
+tests_module_test_objects_SOURCES = %D%/test_objects.c %D%/p11.c
+tests_module_test_objects_CPPFLAGS = $(fake_cppflags)
+tests_module_test_objects_LDADD = $(fake_ldadd)
 
 TESTS += tests/rules/check-module.sh
 EXTRA_DIST += tests/rules/check-module.sh
