@@ -177,6 +177,7 @@ each_fault_is_what_its_name_says(void **state)
 		{"308", NULL, 0, 308},
 		{"410", NULL, 0, 410},
 		{"429", "7", 0, 429},
+		{"forbidden-rbac", NULL, 0, 403},
 		{"500", NULL, 0, 500},
 		{"503", "Wed, 21 Oct 2015 07:28:00 GMT", 0, 503},
 	};
@@ -214,6 +215,11 @@ spoilt_contents_are_spoilt(void **state)
 	LAB_DO("fault", "vault", "429", "--count", "1", "--value", "-5");
 	a = get_keys();
 	assert_string_equal(answer_header(&a, "retry-after"), "-5");
+	answer_done(&a);
+	LAB_DO("fault", "vault", "forbidden-firewall", "--count", "1");
+	a = get_keys();
+	assert_string_equal(answer_code(&a), "Forbidden");
+	assert_string_equal(answer_inner(&a), "ForbiddenByFirewall");
 	answer_done(&a);
 	LAB_DO("fault", "vault", "length-twice", "--count", "1");
 	a = get_keys();

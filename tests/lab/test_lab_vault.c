@@ -342,6 +342,82 @@ refuses_what_the_services_refuse_at_creation(void **state)
 	json_decref(rec);
 }
 
+/* Not the grammar of facts: unknown operators and members, empty lists, two kinds at once, depth.
+ */
+static void
+refuses_policies_that_are_not_the_grammar(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {
+		"",
+		"{",
+		"[]",
+		"{}",
+		"{\"version\":\"1.0.0\"}",
+		"{\"version\":\"1.0.0\",\"anyOf\":[]}",
+		"{\"version\":\"2.0.0\",\"anyOf\":[{\"authority\":\"@\",\"allOf\":[{\"claim\":"
+		"\"a\","
+		"\"equals\":\"b\"}]}]}",
+		"{\"version\":1,\"anyOf\":[{\"authority\":\"@\",\"allOf\":[{\"claim\":\"a\","
+		"\"equals\":"
+		"\"b\"}]}]}",
+		"{\"version\":\"1.0.0\",\"extra\":1,\"anyOf\":[{\"authority\":\"@\",\"allOf\":[{"
+		"\"claim\":"
+		"\"a\",\"equals\":\"b\"}]}]}",
+		"{\"version\":\"1.0.0\",\"anyOf\":[{\"allOf\":[{\"claim\":\"a\",\"equals\":\"b\"}]}"
+		"]}",
+		"{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":\"@\"}]}",
+		"{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":\"@\",\"allOf\":[]}]}",
+		"{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":\"@\",\"allOf\":[{\"claim\":"
+		"\"a\","
+		"\"equals\":\"b\"}],\"anyOf\":[{\"claim\":\"a\",\"equals\":\"b\"}]}]}",
+		"{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":\"@\",\"allOf\":[{\"claim\":"
+		"\"a\","
+		"\"notEquals\":\"b\"}]}]}",
+		"{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":\"@\",\"allOf\":[{\"claim\":"
+		"\"a\","
+		"\"equals\":\"b\",\"greater\":1}]}]}",
+		"{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":\"@\",\"allOf\":[{\"claim\":"
+		"\"a\","
+		"\"equals\":null}]}]}",
+		"{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":\"@\",\"allOf\":[{\"claim\":"
+		"\"a\","
+		"\"equals\":[\"b\"]}]}]}",
+		"{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":\"@\",\"allOf\":[{\"claim\":\"a.."
+		"b\","
+		"\"equals\":1}]}]}",
+		"{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":\"@\",\"allOf\":[{\"claim\":\"\","
+		"\"equals\":1}]}]}",
+		"{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":\"@\",\"allOf\":[{\"claim\":"
+		"\"a\","
+		"\"claim\":\"a\",\"equals\":1}]}]}",
+		"{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":\"@\",\"allOf\":[{\"anyOf\":[]}]}"
+		"]}",
+		"{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":\"@\",\"allOf\":[7]}]}",
+	};
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		char members[3000], doc[1024] = "";
+		struct vs_buf b64 = {0};
+		const char *at = strchr(bad[i], '@');
+		snprintf(doc, sizeof doc, "%.*s%s%s", at != NULL ? (int)(at - bad[i]) : 1000,
+			bad[i], at != NULL ? labkit_var("MAA_URL") : "", at != NULL ? at + 1 : "");
+		assert_false(vs_failed(vs_b64url_encode(vs_bytes_str(doc), &b64, NULL)));
+		snprintf(members, sizeof members,
+			"\"kty\":\"EC-HSM\",\"attributes\":{\"exportable\":true},\"release_"
+			"policy\":"
+			"{\"data\":\"%s\"}",
+			vs_buf_cstr(&b64));
+		vs_buf_done(&b64);
+		struct answer a = create(V, "grammar", members);
+		if (a.status != 400)
+			fail_msg("policy %zu gives %ld", i, a.status);
+		answer_done(&a);
+	}
+	struct answer a = vault_get("/keys/grammar" API);
+	assert_int_equal(a.status, 404);
+	answer_done(&a);
+}
+
 static void
 an_immutable_policy_stays(void **state)
 {
@@ -503,6 +579,7 @@ main(void)
 		cmocka_unit_test(versions_are_listed_and_the_newest_is_current),
 		cmocka_unit_test(deletion_takes_its_time_on_a_vault),
 		cmocka_unit_test(refuses_what_the_services_refuse_at_creation),
+		cmocka_unit_test(refuses_policies_that_are_not_the_grammar),
 		cmocka_unit_test(an_immutable_policy_stays),
 		cmocka_unit_test(policies_are_written_in_the_flavours_order),
 		cmocka_unit_test(imports_what_is_a_key),

@@ -10,70 +10,88 @@
 
 static const struct lab_fault_row rows[] = {
 	{"refused", LAB_FAULT_REFUSED, LAB_FAULT_LISTEN, 0, false,
-		"nobody listens (with --count: each of N connections is reset)"},
-	{"reset", LAB_FAULT_RESET, LAB_FAULT_ACCEPT, 0, false, "reset right after connecting"},
-	{"silent", LAB_FAULT_SILENT, LAB_FAULT_ACCEPT, 0, false, "connected, then nothing, ever"},
+		"nobody listens (with --count: each of N connections is reset)", NULL},
+	{"reset", LAB_FAULT_RESET, LAB_FAULT_ACCEPT, 0, false, "reset right after connecting",
+		NULL},
+	{"silent", LAB_FAULT_SILENT, LAB_FAULT_ACCEPT, 0, false, "connected, then nothing, ever",
+		NULL},
 	{"not-tls", LAB_FAULT_NOT_TLS, LAB_FAULT_ACCEPT, 0, false,
-		"speaks something that is not TLS"},
+		"speaks something that is not TLS", NULL},
 	{"tls-alert", LAB_FAULT_TLS_ALERT, LAB_FAULT_ACCEPT, 0, false,
-		"ends the handshake by an alert"},
+		"ends the handshake by an alert", NULL},
 	{"tls-self-signed", LAB_FAULT_TLS_SELF_SIGNED, LAB_FAULT_TLS, 0, false,
-		"a self-signed certificate"},
+		"a self-signed certificate", NULL},
 	{"tls-unknown-ca", LAB_FAULT_TLS_UNKNOWN_CA, LAB_FAULT_TLS, 0, false,
-		"a certificate of a CA nobody knows"},
-	{"tls-expired", LAB_FAULT_TLS_EXPIRED, LAB_FAULT_TLS, 0, false, "an expired certificate"},
-	{"tls-future", LAB_FAULT_TLS_FUTURE, LAB_FAULT_TLS, 0, false,
-		"a certificate not yet valid"},
+		"a certificate of a CA nobody knows", NULL},
+	{"tls-expired", LAB_FAULT_TLS_EXPIRED, LAB_FAULT_TLS, 0, false, "an expired certificate",
+		NULL},
+	{"tls-future", LAB_FAULT_TLS_FUTURE, LAB_FAULT_TLS, 0, false, "a certificate not yet valid",
+		NULL},
 	{"tls-wrong-name", LAB_FAULT_TLS_WRONG_NAME, LAB_FAULT_TLS, 0, false,
-		"a certificate for another host"},
+		"a certificate for another host", NULL},
 	{"tls-incomplete", LAB_FAULT_TLS_INCOMPLETE, LAB_FAULT_TLS, 0, false,
-		"a certificate whose issuing CA is not sent and not known"},
-	{"tls-old", LAB_FAULT_TLS_OLD, LAB_FAULT_TLS, 0, false, "TLS 1.1 and older only"},
+		"a certificate whose issuing CA is not sent and not known", NULL},
+	{"tls-old", LAB_FAULT_TLS_OLD, LAB_FAULT_TLS, 0, false, "TLS 1.1 and older only", NULL},
 	{"reset-answer", LAB_FAULT_RESET_ANSWER, LAB_FAULT_ANSWER, 0, false,
-		"reset when the request was read"},
-	{"close", LAB_FAULT_CLOSE, LAB_FAULT_ANSWER, 0, false, "closed without an answer"},
-	{"stall", LAB_FAULT_STALL, LAB_FAULT_ANSWER, 0, false, "half of the answer, then nothing"},
-	{"drip", LAB_FAULT_DRIP, LAB_FAULT_ANSWER, 0, false, "one byte each 100 ms (--value: ms)"},
-	{"cut", LAB_FAULT_CUT, LAB_FAULT_ANSWER, 0, true, "closed after --value bytes of the body"},
+		"reset when the request was read", NULL},
+	{"close", LAB_FAULT_CLOSE, LAB_FAULT_ANSWER, 0, false, "closed without an answer", NULL},
+	{"stall", LAB_FAULT_STALL, LAB_FAULT_ANSWER, 0, false, "half of the answer, then nothing",
+		NULL},
+	{"drip", LAB_FAULT_DRIP, LAB_FAULT_ANSWER, 0, false, "one byte each 100 ms (--value: ms)",
+		NULL},
+	{"cut", LAB_FAULT_CUT, LAB_FAULT_ANSWER, 0, true, "closed after --value bytes of the body",
+		NULL},
 	{"length-long", LAB_FAULT_LENGTH_LONG, LAB_FAULT_ANSWER, 0, false,
-		"Content-Length says more than is sent"},
+		"Content-Length says more than is sent", NULL},
 	{"length-short", LAB_FAULT_LENGTH_SHORT, LAB_FAULT_ANSWER, 0, false,
-		"Content-Length says less than is sent"},
+		"Content-Length says less than is sent", NULL},
 	{"length-twice", LAB_FAULT_LENGTH_TWICE, LAB_FAULT_ANSWER, 0, false,
-		"two different Content-Length headers"},
+		"two different Content-Length headers", NULL},
 	{"chunk-cut", LAB_FAULT_CHUNK_CUT, LAB_FAULT_ANSWER, 0, false,
-		"chunked, closed before the last chunk"},
-	{"garbage", LAB_FAULT_GARBAGE, LAB_FAULT_ANSWER, 0, false, "bytes that are not HTTP"},
-	{"headers", LAB_FAULT_HEADERS, LAB_FAULT_ANSWER, 0, false, "a megabyte of headers"},
-	{"empty", LAB_FAULT_EMPTY, LAB_FAULT_ANSWER, 0, false, "204 without a body"},
-	{"html", LAB_FAULT_HTML, LAB_FAULT_ANSWER, 0, false, "200 with a web page"},
+		"chunked, closed before the last chunk", NULL},
+	{"garbage", LAB_FAULT_GARBAGE, LAB_FAULT_ANSWER, 0, false, "bytes that are not HTTP", NULL},
+	{"headers", LAB_FAULT_HEADERS, LAB_FAULT_ANSWER, 0, false, "a megabyte of headers", NULL},
+	{"empty", LAB_FAULT_EMPTY, LAB_FAULT_ANSWER, 0, false, "204 without a body", NULL},
+	{"html", LAB_FAULT_HTML, LAB_FAULT_ANSWER, 0, false, "200 with a web page", NULL},
 	{"type", LAB_FAULT_TYPE, LAB_FAULT_ANSWER, 0, false,
-		"the right body as text/plain (--value: another type)"},
-	{"encoded", LAB_FAULT_ENCODED, LAB_FAULT_ANSWER, 0, false, "Content-Encoding: gzip"},
+		"the right body as text/plain (--value: another type)", NULL},
+	{"encoded", LAB_FAULT_ENCODED, LAB_FAULT_ANSWER, 0, false, "Content-Encoding: gzip", NULL},
 	{"not-json", LAB_FAULT_NOT_JSON, LAB_FAULT_ANSWER, 0, false,
-		"200 with a body that is no JSON"},
+		"200 with a body that is no JSON", NULL},
 	{"truncated", LAB_FAULT_TRUNCATED, LAB_FAULT_ANSWER, 0, false,
-		"half of the body, with the length of the half"},
-	{"trailing", LAB_FAULT_TRAILING, LAB_FAULT_ANSWER, 0, false, "bytes behind the JSON"},
-	{"oversized", LAB_FAULT_OVERSIZED, LAB_FAULT_ANSWER, 0, false, "8 MiB of valid JSON"},
-	{"301", LAB_FAULT_REDIRECT, LAB_FAULT_ANSWER, 301, false, "redirect (--value: where)"},
-	{"302", LAB_FAULT_REDIRECT, LAB_FAULT_ANSWER, 302, false, "redirect (--value: where)"},
-	{"307", LAB_FAULT_REDIRECT, LAB_FAULT_ANSWER, 307, false, "redirect (--value: where)"},
-	{"308", LAB_FAULT_REDIRECT, LAB_FAULT_ANSWER, 308, false, "redirect (--value: where)"},
-	{"400", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 400, false, "BadRequest"},
-	{"401", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 401, false, "Unauthorized"},
-	{"403", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 403, false, "Forbidden"},
-	{"404", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 404, false, "NotFound"},
-	{"408", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 408, false, "RequestTimeout"},
-	{"410", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 410, false, "Gone"},
+		"half of the body, with the length of the half", NULL},
+	{"trailing", LAB_FAULT_TRAILING, LAB_FAULT_ANSWER, 0, false, "bytes behind the JSON", NULL},
+	{"oversized", LAB_FAULT_OVERSIZED, LAB_FAULT_ANSWER, 0, false, "8 MiB of valid JSON", NULL},
+	{"301", LAB_FAULT_REDIRECT, LAB_FAULT_ANSWER, 301, false, "redirect (--value: where)",
+		NULL},
+	{"302", LAB_FAULT_REDIRECT, LAB_FAULT_ANSWER, 302, false, "redirect (--value: where)",
+		NULL},
+	{"307", LAB_FAULT_REDIRECT, LAB_FAULT_ANSWER, 307, false, "redirect (--value: where)",
+		NULL},
+	{"308", LAB_FAULT_REDIRECT, LAB_FAULT_ANSWER, 308, false, "redirect (--value: where)",
+		NULL},
+	{"400", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 400, false, "BadRequest", NULL},
+	{"401", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 401, false, "Unauthorized", NULL},
+	{"403", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 403, false, "Forbidden", NULL},
+	{"404", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 404, false, "NotFound", NULL},
+	{"408", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 408, false, "RequestTimeout", NULL},
+	{"410", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 410, false, "Gone", NULL},
 	{"429", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 429, false,
-		"Throttled (--value: text of Retry-After)"},
-	{"500", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 500, false, "InternalServerError"},
-	{"502", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 502, false, "BadGateway"},
+		"Throttled (--value: text of Retry-After)", NULL},
+	{"500", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 500, false, "InternalServerError", NULL},
+	{"502", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 502, false, "BadGateway", NULL},
 	{"503", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 503, false,
-		"ServiceUnavailable (--value: text of Retry-After)"},
-	{"504", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 504, false, "GatewayTimeout"},
-	{NULL, LAB_FAULT_NONE, LAB_FAULT_ANSWER, 0, false, NULL},
+		"ServiceUnavailable (--value: text of Retry-After)", NULL},
+	{"504", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 504, false, "GatewayTimeout", NULL},
+	{"forbidden-rbac", LAB_FAULT_FORBIDDEN, LAB_FAULT_ANSWER, 403, false,
+		"the identity has no role", "ForbiddenByRbac"},
+	{"forbidden-policy", LAB_FAULT_FORBIDDEN, LAB_FAULT_ANSWER, 403, false,
+		"the access policy has no release permission", "ForbiddenByPolicy"},
+	{"forbidden-firewall", LAB_FAULT_FORBIDDEN, LAB_FAULT_ANSWER, 403, false,
+		"the vault's firewall", "ForbiddenByFirewall"},
+	{"forbidden-connection", LAB_FAULT_FORBIDDEN, LAB_FAULT_ANSWER, 403, false,
+		"no public access", "ForbiddenByConnection"},
+	{NULL, LAB_FAULT_NONE, LAB_FAULT_ANSWER, 0, false, NULL, NULL},
 };
 
 const struct lab_fault_row *
@@ -188,6 +206,7 @@ lab_fault_take(struct lab_faults *f, int service, enum lab_fault_stage stage, co
 			continue;
 		fault.kind = s->row->kind == LAB_FAULT_REFUSED ? LAB_FAULT_RESET : s->row->kind;
 		fault.status = s->row->status;
+		fault.inner = s->row->inner;
 		memcpy(fault.value, s->value, sizeof(fault.value));
 		if (s->count > 0 && --s->count == 0) {
 			memmove(s, s + 1, (f->n - i - 1) * sizeof(*s));
@@ -253,6 +272,33 @@ make_oversized(struct lab_resp *resp)
 		resp->status = 500;
 }
 
+/* The vaults' own words for each kind of refusal by access control. */
+static const char *
+forbidden_text(const char *inner)
+{
+	static const char *const texts[][2] = {
+		{"ForbiddenByRbac",
+			"Caller is not authorized to perform action on resource. If role "
+			"assignments, deny "
+			"assignments or role definitions were changed recently, please observe "
+			"propagation "
+			"time."},
+		{"ForbiddenByPolicy",
+			"The user, group or application does not have keys release permission on "
+			"key vault."},
+		{"ForbiddenByFirewall",
+			"Client address is not authorized and caller is not a trusted service."},
+		{"ForbiddenByConnection",
+			"Public network access is disabled and request is not from a trusted "
+			"service nor via "
+			"an approved private link."},
+	};
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (strcmp(texts[i][0], inner) == 0)
+			return texts[i][1];
+	return "Forbidden";
+}
+
 static const char *
 reason_code(int status)
 {
@@ -306,6 +352,10 @@ lab_fault_content(const struct lab_fault *fault, struct lab_resp *resp)
 			"The lab was told to answer like this.", NULL);
 		if (fault->value[0] != '\0')
 			lab_resp_header(resp, "Retry-After", fault->value);
+		break;
+	case LAB_FAULT_FORBIDDEN:
+		resp->chunked = false;
+		lab_resp_error(resp, 403, "Forbidden", forbidden_text(fault->inner), fault->inner);
 		break;
 	case LAB_FAULT_NONE:
 	case LAB_FAULT_REFUSED:

@@ -59,6 +59,7 @@ enum lab_fault_kind {
 	LAB_FAULT_OVERSIZED,
 	LAB_FAULT_REDIRECT,
 	LAB_FAULT_STATUS,
+	LAB_FAULT_FORBIDDEN,
 	LAB_FAULT_COUNT_,
 };
 
@@ -69,6 +70,7 @@ struct lab_fault_row {
 	int status; /* REDIRECT, STATUS */
 	bool wants_value; /* cut: bytes; redirect: target; status: Retry-After */
 	const char *help;
+	const char *inner; /* FORBIDDEN: innererror.code */
 };
 
 /* The table, ends with name NULL. */
@@ -80,6 +82,7 @@ enum { LAB_FAULT_VALUE_MAX = 256 };
 struct lab_fault {
 	enum lab_fault_kind kind; /* NONE: behave */
 	int status;
+	const char *inner;
 	char value[LAB_FAULT_VALUE_MAX];
 };
 

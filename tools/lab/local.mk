@@ -75,3 +75,10 @@ TESTS += tests/lab/test_lab_faults
 
 EXTRA_DIST += tests/lab/test_lab_life.sh
 TESTS += tests/lab/test_lab_life.sh
+
+EXTRA_DIST += tests/lab/test_lab_sdk.sh tests/lab/sdk/clients.js
+TESTS += tests/lab/test_lab_sdk.sh
+
+dist_man_MANS += %D%/vouchsafe-lab.1
+EXTRA_DIST += tests/lab/test_lab_manual.sh
+TESTS += tests/lab/test_lab_manual.sh
