@@ -122,6 +122,15 @@ makes_the_report_anew_for_each_reading(void **state)
 	VS_CLEANUP(vs_buf_done) struct vs_buf stale = read_report(esys);
 	assert_false(names_user_data(&stale, 0x77));
 	assert_true(names_user_data(&stale, 0x1c));
+	fixture_tamper(&f, "undo");
+	write_user_data(esys, 0x21);
+	VS_CLEANUP(vs_buf_done) struct vs_buf before = read_report(esys);
+	fixture_tamper(&f, "stale-report 2");
+	write_user_data(esys, 0x22);
+	for (int i = 0; i < 3; i++) {
+		VS_CLEANUP(vs_buf_done) struct vs_buf report = read_report(esys);
+		assert_int_equal(names_user_data(&report, 0x22), i == 2);
+	}
 	close_tpm(esys, tcti);
 	fixture_tamper(&f, "undo");
 }
@@ -322,6 +331,41 @@ each_tampering_is_found_by_its_check(void **state)
 	}
 }
 
+/* Guests that die leave keys and sessions behind; the next one still finds room. */
+static void
+cleans_up_behind_guests_that_are_gone(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		const pid_t child = fork();
+		if (child == 0) {
+			struct lab_guest *guest = NULL;
+			json_t *info = NULL;
+			const bool ok = !vs_failed(lab_guest_start(f.lab.machine, &guest, NULL)) &&
+				!vs_failed(lab_guest_collect(
+					guest, &(struct lab_guest_options){0}, &info, NULL));
+			_exit(ok ? 7 : 1); /* with the transport key still loaded */
+		}
+		int status = 0;
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(WEXITSTATUS(status), 7);
+	}
+	/* Keys of a living guest are not touched: the TPM says that it is full. */
+	struct lab_guest *guests[4] = {NULL};
+	json_t *info = NULL;
+	size_t n = 0;
+	for (; n < 4; n++) {
+		assert_false(vs_failed(lab_guest_start(f.lab.machine, &guests[n], NULL)));
+		if (vs_failed(lab_guest_collect(
+			    guests[n], &(struct lab_guest_options){0}, &info, NULL)))
+			break;
+		json_decref(info);
+	}
+	assert_in_range(n, 1, 3);
+	for (size_t i = 0; i < 4; i++)
+		lab_guest_stop(guests[i]);
+}
+
 /* What the service does not refuse by itself it reports, and the relying party decides. */
 static void
 reports_what_it_does_not_refuse(void **state)
@@ -329,14 +373,24 @@ reports_what_it_does_not_refuse(void **state)
 	(void)state;
 	struct lab_facts facts;
 	struct lab_refusal why;
-	fixture_tamper(&f, "debug-bit");
-	json_t *info = fixture_collect(f.lab.machine, &(struct lab_guest_options){0});
-	assert_int_equal(fixture_verify(&f, info, &facts, &why), LAB_CHECK_NONE);
-	assert_false(facts.compliant);
-	assert_int_equal(facts.report[0x0a] & 8, 8);
-	lab_facts_done(&facts);
-	json_decref(info);
-	fixture_tamper(&f, "undo");
+	static const struct {
+		const char *words;
+		size_t at;
+		uint8_t bits;
+	} cases[] = {{"debug-bit", 0x0a, 8}, {"migratable", 0x0a, 4}, {"vmpl 2", 0x30, 2},
+		{"paravisor", 0x00, 3}};
+	json_t *info = NULL;
+	for (size_t i = 0; i < 4; i++) {
+		fixture_tamper(&f, cases[i].words);
+		fixture_tamper(&f, "reboot");
+		info = fixture_collect(f.lab.machine, &(struct lab_guest_options){0});
+		assert_int_equal(fixture_verify(&f, info, &facts, &why), LAB_CHECK_NONE);
+		assert_false(facts.compliant);
+		assert_int_equal(facts.report[cases[i].at] & cases[i].bits, cases[i].bits);
+		lab_facts_done(&facts);
+		json_decref(info);
+		fixture_tamper(&f, "undo");
+	}
 	fixture_tamper(&f, "secure-boot off");
 	info = fixture_collect(f.lab.machine, &(struct lab_guest_options){0});
 	assert_int_equal(fixture_verify(&f, info, &facts, &why), LAB_CHECK_NONE);
@@ -362,7 +416,8 @@ says_what_it_cannot_tamper_with(void **state)
 	static const char *const bad[][4] = {{NULL}, {"nothing"}, {"pcr"}, {"pcr", "24"},
 		{"pcr", "x"}, {"pcr", "-1"}, {"pcr", "1", "2"}, {"secure-boot"},
 		{"secure-boot", "maybe"}, {"ak", "strong"}, {"event-log", "burn"}, {"clock"},
-		{"clock", "+"}, {"clock", "1h"}, {"undo", "now"}};
+		{"clock", "+"}, {"clock", "1h"}, {"undo", "now"}, {"vmpl"}, {"vmpl", "4"},
+		{"stale-report", "0"}};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct vs_err err = {0};
 		VS_CLEANUP(vs_buf_done) struct vs_buf said = {0};
@@ -375,7 +430,7 @@ says_what_it_cannot_tamper_with(void **state)
 	size_t n = 0;
 	for (const char *const *k = lab_machine_tamper_kinds(); *k; k++)
 		n++;
-	assert_int_equal(n, 12);
+	assert_int_equal(n, 16);
 }
 
 static void
@@ -449,6 +504,7 @@ main(void)
 		cmocka_unit_test(survives_nonsense_and_half_commands),
 		cmocka_unit_test(reboots_with_another_reset_count_and_the_same_measurements),
 		cmocka_unit_test(each_tampering_is_found_by_its_check),
+		cmocka_unit_test(cleans_up_behind_guests_that_are_gone),
 		cmocka_unit_test(reports_what_it_does_not_refuse),
 		cmocka_unit_test(says_what_it_cannot_tamper_with),
 		cmocka_unit_test(does_not_start_where_it_cannot),

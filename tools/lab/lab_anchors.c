@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <string.h>
+
 #include <openssl/sha.h>
 
 #include "lab/lab_evidence.h"
+#include "lab/lab_report.h"
 #include "lab/lab_roots.h"
 
 vs_rc
@@ -19,7 +22,7 @@ lab_anchors_make(
 	VS_TRY(lab_roots_signature_dbx(roots, &dbx, err));
 	SHA256(db.p, db.n, ret->db_sha256);
 	SHA256(dbx.p, dbx.n, ret->dbx_sha256);
-	SHA384((const uint8_t *)"Vouchsafe LAB paravisor", 23, ret->measurement);
-	SHA384((const uint8_t *)"Vouchsafe LAB id key", 20, ret->id_key_digest);
+	SHA384((const uint8_t *)LAB_PARAVISOR, strlen(LAB_PARAVISOR), ret->measurement);
+	SHA384((const uint8_t *)LAB_ID_KEY, strlen(LAB_ID_KEY), ret->id_key_digest);
 	return VS_OK;
 }

@@ -201,7 +201,7 @@ lab_verify_snp(struct vs_bytes report, struct vs_bytes chain_pem, struct vs_byte
 	if (ok)
 		*compliant = memcmp(report.p + 0x90, a->measurement, 48) == 0 &&
 			memcmp(report.p + 0xe0, a->id_key_digest, 48) == 0 &&
-			le32(report.p + 0x30) == 0 && !(report.p[0x0a] & 0x08);
+			le32(report.p + 0x30) == 0 && !(report.p[0x0a] & 0x0c);
 	certs_done(&certs);
 	return ok;
 }

@@ -59,7 +59,10 @@ lab_machine_refresh(struct lab_machine *m, struct vs_err *err)
 	const struct lab_snp snp = {
 		.chip = id->chip,
 		.sign_with = m->sign_with,
-		.policy = LAB_SNP_POLICY | (m->debug ? LAB_SNP_POLICY_DEBUG : 0),
+		.policy = LAB_SNP_POLICY | (m->debug ? LAB_SNP_POLICY_DEBUG : 0) |
+			(m->migratable ? LAB_SNP_POLICY_MIGRATE : 0),
+		.vmpl = m->vmpl,
+		.paravisor = m->other_paravisor ? "Vouchsafe LAB unknown paravisor" : LAB_PARAVISOR,
 		.runtime_json = vs_buf_view(&json),
 		.report_id = id->report_id,
 	};
@@ -82,16 +85,38 @@ reads_report(const uint8_t *cmd, size_t n)
 		r.left >= 4 && cmd[n - 2] == 0 && cmd[n - 1] == 0;
 }
 
+/* Whether this reading of the report gets a new one. */
+static bool
+refreshes(struct lab_machine *m)
+{
+	if (m->stale_forever)
+		return false;
+	if (m->stale_readings > 0) {
+		m->stale_readings--;
+		return false;
+	}
+	return true;
+}
+
 static vs_rc
-on_command(void *arg, const uint8_t *cmd, size_t n, uint8_t *rsp, size_t *rsp_n, struct vs_err *err)
+on_command(void *arg, pid_t peer, const uint8_t *cmd, size_t n, uint8_t *rsp, size_t *rsp_n,
+	struct vs_err *err)
 {
 	struct lab_machine *m = arg;
+	const size_t room = *rsp_n;
 	pthread_mutex_lock(&m->lock);
 	vs_rc rc = VS_OK;
-	if (!m->stale && reads_report(cmd, n))
+	if (reads_report(cmd, n) && refreshes(m))
 		rc = lab_machine_refresh(m, err);
 	if (!vs_failed(rc))
 		rc = lab_tpm_exchange(m->tpm, cmd, n, rsp, rsp_n, err);
+	if (!vs_failed(rc) && lab_rm_full(vs_bytes_of(rsp, *rsp_n)) &&
+		lab_rm_clean(&m->rm, m->tpm)) {
+		*rsp_n = room;
+		rc = lab_tpm_exchange(m->tpm, cmd, n, rsp, rsp_n, err);
+	}
+	if (!vs_failed(rc))
+		lab_rm_note(&m->rm, peer, vs_bytes_of(cmd, n), vs_bytes_of(rsp, *rsp_n));
 	pthread_mutex_unlock(&m->lock);
 	return rc;
 }
@@ -128,6 +153,7 @@ vs_rc
 lab_machine_reboot(struct lab_machine *m, struct vs_err *err)
 {
 	VS_TRY(lab_tpm_reset(m->tpm, err));
+	m->rm.n = 0;
 	return lab_machine_boot(m, err);
 }
 

@@ -48,12 +48,16 @@ VS_RC lab_machine_thim(struct lab_machine *m, struct vs_buf *json, struct vs_err
  *   ak [unrestricted|uncertified]   replace the key at 0x81000003, with a certificate of its own
  *   foreign-report       the report of another machine
  *   debug-bit            the report of a machine whose memory the host may read
- *   stale-report         the report is not made anew any more
+ *   migratable           ... or which may be moved by a migration agent
+ *   vmpl N               ... or which is made for another privilege level
+ *   paravisor            ... or of a machine started with other firmware
+ *   stale-report [N]     the report is not made anew (for the next N readings)
  *   event-log [data|digest|drop]    edit the log, not the PCRs
  *   ak-cert              the certificate of another key at 0x01C101D0
  *   ak-cert-foreign      a certificate for this key from a CA nobody knows
  *   vcek                 a report signed by a key that the certificate does not name
  *   clock +S|-S          shift the clock of the lab's services by S seconds (lab->clock_offset_s)
+ *   reboot               TPM reset and boot; what was tampered with stays
  *   undo                 take everything back; a reboot of the machine
  *
  * Errors: USAGE with a sentence for an unknown kind or argument; TPM.

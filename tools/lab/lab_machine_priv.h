@@ -9,6 +9,7 @@
 #include "lab/lab_log.h"
 #include "lab/lab_proxy.h"
 #include "lab/lab_report.h"
+#include "lab/lab_rm.h"
 #include "lab/lab_roots.h"
 #include "lab/lab_tpm.h"
 
@@ -31,7 +32,10 @@ struct lab_machine {
 	struct lab_identity self;
 	struct lab_boot boot;
 	bool secure_boot;
-	bool stale, debug; /* tampered with */
+	struct lab_rm rm;
+	bool stale_forever, debug, migratable, other_paravisor; /* tampered with */
+	unsigned stale_readings; /* to be answered with the old report */
+	uint32_t vmpl;
 	struct lab_identity *foreign; /* whose report is shown, or NULL */
 	EVP_PKEY *sign_with; /* instead of the chip's key, or NULL */
 };

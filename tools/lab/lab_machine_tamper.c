@@ -120,9 +120,54 @@ tamper_debug(struct lab_machine *m, const char *arg, struct vs_buf *said, struct
 static vs_rc
 tamper_stale(struct lab_machine *m, const char *arg, struct vs_buf *said, struct vs_err *err)
 {
-	(void)arg;
-	m->stale = true;
+	long readings = 0;
+	if (arg)
+		VS_TRY(number(arg, 1, 1000, &readings, err));
+	m->stale_forever = !arg;
+	m->stale_readings = (unsigned)readings;
+	if (arg)
+		return vs_buf_addf(
+			said, err, "the next %ld readings show the old report", readings);
 	return vs_buf_add_str(said, "the hardware report is not made anew any more", err);
+}
+
+static vs_rc
+tamper_migratable(struct lab_machine *m, const char *arg, struct vs_buf *said, struct vs_err *err)
+{
+	(void)arg;
+	m->migratable = true;
+	VS_TRY(lab_machine_refresh(m, err));
+	return vs_buf_add_str(
+		said, "the guest now runs with a policy that allows a migration agent", err);
+}
+
+static vs_rc
+tamper_paravisor(struct lab_machine *m, const char *arg, struct vs_buf *said, struct vs_err *err)
+{
+	(void)arg;
+	m->other_paravisor = true;
+	VS_TRY(lab_machine_refresh(m, err));
+	return vs_buf_add_str(
+		said, "the machine was started with a paravisor that nobody knows", err);
+}
+
+static vs_rc
+tamper_vmpl(struct lab_machine *m, const char *arg, struct vs_buf *said, struct vs_err *err)
+{
+	long level = 0;
+	VS_TRY(number(arg, 0, 3, &level, err));
+	m->vmpl = (uint32_t)level;
+	VS_TRY(lab_machine_refresh(m, err));
+	return vs_buf_addf(said, err, "the report was asked for at privilege level %ld", level);
+}
+
+static vs_rc
+tamper_reboot(struct lab_machine *m, const char *arg, struct vs_buf *said, struct vs_err *err)
+{
+	(void)arg;
+	VS_TRY(lab_machine_reboot(m, err));
+	return vs_buf_add_str(
+		said, "the machine was booted again, whatever was done to it before", err);
 }
 
 static vs_rc
@@ -246,7 +291,9 @@ tamper_undo(struct lab_machine *m, const char *arg, struct vs_buf *said, struct 
 	uint8_t n[256];
 	lab_identity_free(VS_TAKE(m->foreign));
 	EVP_PKEY_free(VS_TAKE(m->sign_with));
-	m->stale = m->debug = false;
+	m->stale_forever = m->debug = m->migratable = m->other_paravisor = false;
+	m->stale_readings = 0;
+	m->vmpl = 0;
 	m->secure_boot = true;
 	__atomic_store_n(&m->lab->clock_offset_s, 0, __ATOMIC_SEQ_CST);
 	VS_TRY(lab_machine_install_ak(m, LAB_AK_GENUINE, n, err));
@@ -266,12 +313,16 @@ static const struct {
 	{"ak", tamper_ak, 1},
 	{"foreign-report", tamper_foreign, 0},
 	{"debug-bit", tamper_debug, 0},
-	{"stale-report", tamper_stale, 0},
+	{"migratable", tamper_migratable, 0},
+	{"vmpl", tamper_vmpl, 1},
+	{"paravisor", tamper_paravisor, 0},
+	{"stale-report", tamper_stale, 1},
 	{"event-log", tamper_log, 1},
 	{"ak-cert", tamper_ak_cert, 0},
 	{"ak-cert-foreign", tamper_ak_ca, 0},
 	{"vcek", tamper_vcek, 0},
 	{"clock", tamper_clock, 1},
+	{"reboot", tamper_reboot, 0},
 	{"undo", tamper_undo, 0},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
@@ -305,5 +356,8 @@ lab_machine_tamper(
 	}
 	VS_FAIL(err, USAGE,
 		"the ways to tamper are pcr N, secure-boot off, ak, foreign-report, debug-bit, "
-		"stale-report, event-log, ak-cert, ak-cert-foreign, vcek, clock +S, undo");
+		"migratable, "
+		"vmpl N, paravisor, stale-report [N], event-log, ak-cert, ak-cert-foreign, vcek, "
+		"clock "
+		"+S, reboot, undo");
 }

@@ -21,6 +21,7 @@ enum { CLIENTS_MAX = 32, FIXED = 3, CMD_SET_LOCALITY = 5, PTM_FAIL = 9, SEND_MS 
 struct client {
 	int fd; /* -1: free */
 	bool control;
+	pid_t peer;
 	size_t n;
 	uint8_t in[LAB_TPM_MESSAGE_MAX];
 };
@@ -94,6 +95,11 @@ accept_one(struct lab_proxy *p, bool control)
 	c->fd = accept4(p->listen_fd[control], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	c->control = control;
 	c->n = 0;
+	c->peer = 0;
+	struct ucred cred;
+	socklen_t size = sizeof cred;
+	if (c->fd >= 0 && getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) == 0)
+		c->peer = cred.pid;
 }
 
 /* Bytes that the message at the head of the buffer has in all; 0 while that is not known. */
@@ -121,7 +127,8 @@ answer_data(struct lab_proxy *p, struct client *c, size_t size)
 {
 	uint8_t rsp[LAB_TPM_MESSAGE_MAX];
 	size_t n = sizeof rsp;
-	return !vs_failed(p->fn(p->arg, c->in, size, rsp, &n, NULL)) && send_all(c->fd, rsp, n);
+	return !vs_failed(p->fn(p->arg, c->peer, c->in, size, rsp, &n, NULL)) &&
+		send_all(c->fd, rsp, n);
 }
 
 static void

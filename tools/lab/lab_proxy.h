@@ -9,15 +9,16 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "vouchsafe/err.h"
 
 struct lab_proxy;
 
-/* Answer one whole command; *rsp_n is the room in rsp, then the length. A failure ends the
- * client's connection. Called from the proxy's thread only. */
-typedef vs_rc lab_proxy_fn(
-	void *arg, const uint8_t *cmd, size_t n, uint8_t *rsp, size_t *rsp_n, struct vs_err *err);
+/* Answer one whole command of process peer; *rsp_n is the room in rsp, then the length. A failure
+ * ends the client's connection. Called from the proxy's thread only. */
+typedef vs_rc lab_proxy_fn(void *arg, pid_t peer, const uint8_t *cmd, size_t n, uint8_t *rsp,
+	size_t *rsp_n, struct vs_err *err);
 
 /* Listens on path and path.ctrl. Errors: SOCKET, MEMORY. */
 VS_RC lab_proxy_start(

@@ -118,12 +118,13 @@ lab_snp_report(const struct lab_snp *snp, uint8_t out[LAB_SNP_SIZE], struct vs_e
 	put_le(r + 0x008, snp->policy, 8);
 	r[0x010] = 1; /* family */
 	r[0x020] = 2; /* image */
+	put_le(r + 0x030, snp->vmpl, 4);
 	put_le(r + 0x034, 1, 4);
 	put_le(r + 0x038, LAB_TCB, 8);
 	put_le(r + 0x040, 0x25, 8);
 	SHA256(snp->runtime_json.p, snp->runtime_json.n, r + 0x050);
-	SHA384((const uint8_t *)"Vouchsafe LAB paravisor", 23, r + 0x090);
-	SHA384((const uint8_t *)"Vouchsafe LAB id key", 20, r + 0x0e0);
+	SHA384((const uint8_t *)snp->paravisor, strlen(snp->paravisor), r + 0x090);
+	SHA384((const uint8_t *)LAB_ID_KEY, strlen(LAB_ID_KEY), r + 0x0e0);
 	memcpy(r + 0x140, snp->report_id, 32);
 	memset(r + 0x160, 0xff, 32);
 	put_le(r + 0x180, LAB_TCB, 8);

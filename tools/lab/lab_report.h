@@ -16,9 +16,13 @@ struct lab_roots;
 
 enum { LAB_SNP_SIZE = 1184, LAB_SNP_SIGNED = 0x2a0, LAB_CHIP_ID_SIZE = 64 };
 #define LAB_SNP_POLICY 0x3001fULL
+#define LAB_SNP_POLICY_MIGRATE (1ULL << 18)
 #define LAB_SNP_POLICY_DEBUG (1ULL << 19)
 /* boot loader 4, TEE 0, SNP 24, microcode 219: as bytes of TCB_VERSION, little endian */
 #define LAB_TCB 0xdb18000000000004ULL
+
+#define LAB_PARAVISOR "Vouchsafe LAB paravisor"
+#define LAB_ID_KEY "Vouchsafe LAB id key"
 
 struct lab_chip {
 	EVP_PKEY *vcek_key;
@@ -41,6 +45,8 @@ struct lab_snp {
 	const struct lab_chip *chip;
 	EVP_PKEY *sign_with; /* NULL: the chip's key */
 	uint64_t policy;
+	uint32_t vmpl;
+	const char *paravisor; /* its measurement is the SHA-384 of this */
 	struct vs_bytes runtime_json; /* its SHA-256 is the report data */
 	const uint8_t *report_id; /* 32 bytes */
 };
