@@ -62,7 +62,8 @@ group_up(void **state)
 	assert_non_null(path);
 	assert_ok(vs_conf_load(path, &world.conf, &err), &err);
 	assert_ok(vs_arena_new(1 << 18, 8 << 20, VS_LOCK_WARN, &world.arena, &err), &err);
-	const struct vs_http_curl_env env = {.ca_bundle = world.conf->ca_bundle, .clock = vs_clock_system()};
+	const struct vs_http_curl_env env = {
+		.ca_bundle = world.conf->ca_bundle, .clock = vs_clock_system()};
 	assert_ok(vs_http_curl_new(&env, &world.http, &err), &err);
 	return 0;
 }
@@ -105,13 +106,14 @@ release_all(struct vs_services *s, struct vs_attestation *a, const struct vs_cat
 		VS_CLEANUP(vs_secret_done) struct vs_secret key = {0};
 		struct vs_release_info info = {0};
 		const int64_t t = in_s(0);
-		const vs_rc rc = vs_services_release(s, a, &c->entries[i], in_s(60), &key, &info, &err);
+		const vs_rc rc =
+			vs_services_release(s, a, &c->entries[i], in_s(60), &key, &info, &err);
 		assert_ok(rc, &err);
 		check_pair(&c->entries[i], &key);
 		assert_int_equal(strlen(info.policy_sha256), 64);
 		assert_true(info.request_id[0] != '\0');
-		print_message("  released %.*s in %.0f ms\n", (int)c->entries[i].name.n, (const char *)c->entries[i].name.p,
-			ms_since(t));
+		print_message("  released %.*s in %.0f ms\n", (int)c->entries[i].name.n,
+			(const char *)c->entries[i].name.p, ms_since(t));
 	}
 }
 
@@ -129,11 +131,13 @@ attests_and_releases_every_key_of_every_token(void **state)
 		assert_ok(vs_services_new(&env, &s, &err), &err);
 		int64_t t = in_s(0);
 		assert_ok(vs_services_catalog(s, in_s(30), &c, &err), &err);
-		print_message("%s: catalog of %zu keys in %.0f ms\n", env.token->label, c->n, ms_since(t));
+		print_message("%s: catalog of %zu keys in %.0f ms\n", env.token->label, c->n,
+			ms_since(t));
 		assert_true(c->n >= 4);
 		t = in_s(0);
 		assert_ok(vs_services_attest(s, in_s(30), &a, &verdict, &err), &err);
-		print_message("%s: attested in %.0f ms, %zu checks\n", env.token->label, ms_since(t), verdict.n_checks);
+		print_message("%s: attested in %.0f ms, %zu checks\n", env.token->label,
+			ms_since(t), verdict.n_checks);
 		assert_true(verdict.passed);
 		assert_string_equal(a->issuer, env.token->attestation);
 		assert_true(a->exp_unix > time(NULL));

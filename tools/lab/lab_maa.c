@@ -145,6 +145,49 @@ policy_verdict(const struct lab_policy_result *r, enum lab_tee_type t, struct la
 		msg);
 }
 
+/* What `tamper token` asked for: claims that are not true. */
+static void
+spoil_claims(json_t *claims, enum lab_token_defect defect)
+{
+	json_t *runtime = json_object_get(claims, "x-ms-runtime");
+	json_t *key = json_array_get(json_object_get(runtime, "keys"), 0);
+	const char *n = json_string_value(json_object_get(key, "n"));
+	if (defect == LAB_TOKEN_NONCE)
+		json_object_set_new(json_object_get(runtime, "client-payload"), "nonce",
+			json_string("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="));
+	else if (defect == LAB_TOKEN_ISSUER)
+		json_object_set_new(claims, "iss", json_string("https://localhost:1"));
+	else if (defect == LAB_TOKEN_KIND)
+		json_object_set_new(claims, "x-ms-attestation-type", json_string("sevsnpvm"));
+	else if (defect == LAB_TOKEN_OTHER_KEY && n && strlen(n) > 100) {
+		char *other = strdup(n);
+		if (other)
+			other[100] = other[100] == 'A' ? 'B' : 'A';
+		json_object_set_new(key, "n", json_string(other ? other : ""));
+		free(other);
+	}
+}
+
+static vs_rc
+sign_token(struct lab_maa *maa, json_t *claims, bool unsecured, struct vs_buf *out)
+{
+	const enum lab_token_defect defect = lab_machine_token_defect(maa->lab->machine);
+	const char *issuer = maa->lab->url[LAB_MAA];
+	struct lab_maa_key key = maa->keys.key[LAB_KEY_GOOD];
+	spoil_claims(claims, defect);
+	if (defect == LAB_TOKEN_SHORT_KEY)
+		key = maa->keys.key[LAB_KEY_SHORT];
+	else if (defect == LAB_TOKEN_EXPIRED_KEY)
+		key = maa->keys.key[LAB_KEY_EXPIRED];
+	else if (defect == LAB_TOKEN_UNKNOWN_KEY)
+		key = maa->keys.key[LAB_KEY_UNKNOWN];
+	else if (defect == LAB_TOKEN_WRONG_KEY)
+		key.key = maa->keys.key[LAB_KEY_EXPIRED].key;
+	if (unsecured || defect == LAB_TOKEN_ALG_NONE)
+		return lab_maa_unsecured(&key, issuer, claims, out, NULL);
+	return lab_maa_sign(&key, issuer, claims, out, NULL);
+}
+
 bool
 lab_maa_issue(struct lab_maa *maa, enum lab_tee_type t, json_t *claims, const char *draft,
 	int64_t now, struct vs_buf *token, struct lab_maa_error *e)
@@ -152,20 +195,19 @@ lab_maa_issue(struct lab_maa *maa, enum lab_tee_type t, json_t *claims, const ch
 	struct lab_policy_result result = {0};
 	json_t *signer = NULL;
 	char hash[64];
-	const char *issuer = maa->lab->url[LAB_MAA];
 	bool ok = run_policy(maa, t, claims, draft, &result, hash, &signer, e) &&
 		policy_verdict(&result, t, e);
 	if (ok) {
-		const struct lab_token_frame frame = {.issuer = issuer,
+		const struct lab_token_frame frame = {
+			.issuer = maa->lab->url[LAB_MAA],
 			.now = now,
 			.life = TOKEN_LIFE_S,
 			.policy_hash = hash,
 			.issued = result.issued,
-			.policy_signer = signer};
-		const struct lab_maa_key *key = &maa->keys.key[LAB_KEY_GOOD];
+			.policy_signer = signer,
+		};
 		ok = lab_claims_frame(claims, &frame) &&
-			!vs_failed(draft ? lab_maa_unsecured(key, issuer, claims, token, NULL)
-					 : lab_maa_sign(key, issuer, claims, token, NULL));
+			!vs_failed(sign_token(maa, claims, draft != NULL, token));
 		if (!ok)
 			ok = lab_maa_fail(e, 500, "InternalError", "the token cannot be signed");
 	}

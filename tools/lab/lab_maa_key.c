@@ -46,7 +46,8 @@ lab_maa_keys_make(const char *issuer, struct lab_maa_keys *ret, struct vs_err *e
 		{0},
 	};
 	const int64_t day = 86400, now = (int64_t)time(NULL);
-	struct lab_new_key jobs[LAB_KEYS_COUNT_] = {{.bits = 1024}, {.bits = 2048}, {.bits = 2048}};
+	struct lab_new_key jobs[LAB_KEYS_COUNT_] = {
+		{.bits = 1024}, {.bits = 2048}, {.bits = 2048}, {.bits = 2048}};
 	memset(ret, 0, sizeof *ret);
 	VS_TRY(lab_new_keys(jobs, LAB_KEYS_COUNT_, err));
 	vs_rc rc = VS_OK;
@@ -131,7 +132,7 @@ json_t *
 lab_maa_jwks(const struct lab_maa_keys *k, bool full)
 {
 	json_t *keys = json_array();
-	for (size_t i = 0; i < LAB_KEYS_COUNT_; i++)
+	for (size_t i = 0; i < LAB_KEYS_PUBLISHED_; i++)
 		json_array_append_new(keys, jwk(&k->key[i], full));
 	return json_pack("{s:o}", "keys", keys);
 }

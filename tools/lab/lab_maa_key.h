@@ -16,6 +16,8 @@ enum lab_maa_key_kind {
 	LAB_KEY_SHORT, /* 1024 bits, as in the real key sets until 2025; first, as a trap */
 	LAB_KEY_GOOD, /* signs */
 	LAB_KEY_EXPIRED, /* its certificate ended yesterday */
+	LAB_KEYS_PUBLISHED_,
+	LAB_KEY_UNKNOWN = LAB_KEYS_PUBLISHED_, /* in no key set */
 	LAB_KEYS_COUNT_,
 };
 

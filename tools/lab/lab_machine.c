@@ -346,6 +346,12 @@ lab_machine_pid(const struct lab_machine *m)
 	return (int)lab_tpm_pid(m->tpm);
 }
 
+enum lab_token_defect
+lab_machine_token_defect(const struct lab_machine *m)
+{
+	return (enum lab_token_defect)__atomic_load_n(&m->token_defect, __ATOMIC_SEQ_CST);
+}
+
 const struct lab_roots *
 lab_machine_roots(const struct lab_machine *m)
 {

@@ -56,6 +56,7 @@ VS_RC lab_machine_thim(struct lab_machine *m, struct vs_buf *json, struct vs_err
  *   ak-cert              the certificate of another key at 0x01C101D0
  *   ak-cert-foreign      a certificate for this key from a CA nobody knows
  *   vcek                 a report signed by a key that the certificate does not name
+ *   token WHAT           the attestation service turns bad: enum lab_token_defect
  *   clock +S|-S          shift the clock of the lab's services by S seconds (lab->clock_offset_s)
  *   reboot               TPM reset and boot; what was tampered with stays
  *   undo                 take everything back; a reboot of the machine
@@ -66,6 +67,26 @@ VS_RC lab_machine_tamper(
 	struct lab_machine *m, char *const *words, struct vs_buf *said, struct vs_err *err);
 /* The kinds, for help texts; NULL-terminated. */
 const char *const *lab_machine_tamper_kinds(void);
+
+/* What is wrong with the tokens of the attestation service; "token none" ends it. */
+#define LAB_TOKEN_DEFECTS(X) \
+	X(NONE, "none") \
+	X(SHORT_KEY, "short-key") /* signed with the 1024-bit key of the set */ \
+	X(EXPIRED_KEY, "expired-key") /* with the key whose certificate has ended */ \
+	X(UNKNOWN_KEY, "unknown-key") /* with a key that is in no set */ \
+	X(WRONG_KEY, "wrong-key") /* names the good key, signed with another */ \
+	X(ALG_NONE, "alg-none") /* not signed at all */ \
+	X(NONCE, "nonce") /* the nonce of another exchange */ \
+	X(OTHER_KEY, "other-key") /* names another transport key than ours */ \
+	X(ISSUER, "issuer") /* another issuer */ \
+	X(KIND, "kind") /* of a bare report, not of a virtual machine */
+enum lab_token_defect {
+#define LAB_TOKEN_DEFECT_ENUM(name, text) LAB_TOKEN_##name,
+	LAB_TOKEN_DEFECTS(LAB_TOKEN_DEFECT_ENUM)
+#undef LAB_TOKEN_DEFECT_ENUM
+		LAB_TOKEN_COUNT_,
+};
+enum lab_token_defect lab_machine_token_defect(const struct lab_machine *m);
 
 /* A second machine of the same cloud (same roots): for relay tests. dir must exist. */
 VS_RC lab_machine_start_beside(const struct lab_machine *first, const char *dir, const char *vm_id,

@@ -36,6 +36,7 @@ struct lab_machine {
 	bool stale_forever, debug, migratable, other_paravisor; /* tampered with */
 	unsigned stale_readings; /* to be answered with the old report */
 	uint32_t vmpl;
+	int token_defect; /* atomic; the attestation service asks */
 	struct lab_identity *foreign; /* whose report is shown, or NULL */
 	EVP_PKEY *sign_with; /* instead of the chip's key, or NULL */
 };

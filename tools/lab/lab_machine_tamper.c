@@ -276,6 +276,25 @@ tamper_ak_ca(struct lab_machine *m, const char *arg, struct vs_buf *said, struct
 }
 
 static vs_rc
+tamper_token(struct lab_machine *m, const char *arg, struct vs_buf *said, struct vs_err *err)
+{
+	static const char *const names[LAB_TOKEN_COUNT_] = {
+#define LAB_TOKEN_DEFECT_NAME(name, text) text,
+		LAB_TOKEN_DEFECTS(LAB_TOKEN_DEFECT_NAME)
+#undef LAB_TOKEN_DEFECT_NAME
+	};
+	for (int i = 0; arg && i < LAB_TOKEN_COUNT_; i++) {
+		if (strcmp(arg, names[i]) != 0)
+			continue;
+		__atomic_store_n(&m->token_defect, i, __ATOMIC_SEQ_CST);
+		return vs_buf_addf(said, err, "defect of the tokens issued from now on: %s", arg);
+	}
+	VS_FAIL(err, USAGE,
+		"token needs short-key, expired-key, unknown-key, wrong-key, alg-none, nonce, "
+		"other-key, issuer, kind or none");
+}
+
+static vs_rc
 tamper_clock(struct lab_machine *m, const char *arg, struct vs_buf *said, struct vs_err *err)
 {
 	long seconds = 0;
@@ -294,6 +313,7 @@ tamper_undo(struct lab_machine *m, const char *arg, struct vs_buf *said, struct 
 	m->stale_forever = m->debug = m->migratable = m->other_paravisor = false;
 	m->stale_readings = 0;
 	m->vmpl = 0;
+	__atomic_store_n(&m->token_defect, LAB_TOKEN_NONE, __ATOMIC_SEQ_CST);
 	m->secure_boot = true;
 	__atomic_store_n(&m->lab->clock_offset_s, 0, __ATOMIC_SEQ_CST);
 	VS_TRY(lab_machine_install_ak(m, LAB_AK_GENUINE, n, err));
@@ -321,6 +341,7 @@ static const struct {
 	{"ak-cert", tamper_ak_cert, 0},
 	{"ak-cert-foreign", tamper_ak_ca, 0},
 	{"vcek", tamper_vcek, 0},
+	{"token", tamper_token, 1},
 	{"clock", tamper_clock, 1},
 	{"reboot", tamper_reboot, 0},
 	{"undo", tamper_undo, 0},
@@ -358,6 +379,6 @@ lab_machine_tamper(
 		"the ways to tamper are pcr N, secure-boot off, ak, foreign-report, debug-bit, "
 		"migratable, "
 		"vmpl N, paravisor, stale-report [N], event-log, ak-cert, ak-cert-foreign, vcek, "
-		"clock "
-		"+S, reboot, undo");
+		"token "
+		"WHAT, clock +S, reboot, undo");
 }

@@ -36,7 +36,9 @@ labmachine_tests = \
 	tests/lab/test_lab_snp \
 	tests/lab/test_lab_policy \
 	tests/lab/test_lab_maa \
-	tests/lab/test_lab_machine
+	tests/lab/test_lab_tokens \
+	tests/lab/test_lab_machine \
+	tests/lab/test_lab_tamper
 check_PROGRAMS += $(labmachine_tests)
 TESTS += $(labmachine_tests)
 
@@ -60,10 +62,18 @@ tests_lab_test_lab_policy_SOURCES = tests/lab/test_lab_policy.c
 tests_lab_test_lab_policy_CPPFLAGS = $(LABTEST_CPPFLAGS)
 tests_lab_test_lab_policy_LDADD = $(LABTEST_LDADD)
 
-tests_lab_test_lab_maa_SOURCES = tests/lab/test_lab_maa.c
+tests_lab_test_lab_maa_SOURCES = tests/lab/test_lab_maa.c tests/lab/maa_client.c tests/lab/maa_client.h
 tests_lab_test_lab_maa_CPPFLAGS = $(LABTEST_CPPFLAGS)
 tests_lab_test_lab_maa_LDADD = libvslab.la $(LABTEST_LDADD)
 
 tests_lab_test_lab_machine_SOURCES = tests/lab/test_lab_machine.c
 tests_lab_test_lab_machine_CPPFLAGS = $(LABTEST_CPPFLAGS)
 tests_lab_test_lab_machine_LDADD = libvslab.la $(LABTEST_LDADD)
+
+tests_lab_test_lab_tokens_SOURCES = tests/lab/test_lab_tokens.c tests/lab/maa_client.c tests/lab/maa_client.h
+tests_lab_test_lab_tokens_CPPFLAGS = $(LABTEST_CPPFLAGS)
+tests_lab_test_lab_tokens_LDADD = libvslab.la $(LABTEST_LDADD)
+
+tests_lab_test_lab_tamper_SOURCES = tests/lab/test_lab_tamper.c
+tests_lab_test_lab_tamper_CPPFLAGS = $(LABTEST_CPPFLAGS)
+tests_lab_test_lab_tamper_LDADD = libvslab.la $(LABTEST_LDADD)
