@@ -76,7 +76,7 @@ strip_controls(char *s)
 			*s = '?';
 }
 
-static void
+__attribute__((format(printf, 6, 0))) static void
 put_frame(struct vs_err_frame *f, enum vs_code code, const char *func, int line, long foreign,
 	const char *fmt, va_list ap)
 {
