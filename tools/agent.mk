@@ -15,6 +15,11 @@ tests_agent_test_agent_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_agent_test_agent_LDADD = libvsclient.la libvsproto.la libvsbase.la -lcmocka
 TESTS += tests/agent/test_agent
 
+check_PROGRAMS += tests/agent/elevated
+tests_agent_elevated_SOURCES = tests/agent/elevated.c
+tests_agent_elevated_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_agent_elevated_LDADD = libvsclient.la libvsproto.la libvsbase.la
+
 check_PROGRAMS += tests/agent/watch
 tests_agent_watch_SOURCES = tests/agent/watch.c
 tests_agent_watch_CPPFLAGS = $(TEST_CPPFLAGS)

@@ -58,7 +58,8 @@ attest(struct vs_attempt *a, struct vs_services **services, struct vs_err *err)
 
 /*
  * The vault has to agree again for each key in use. Where it cannot be asked, the whole renewal
- * counts as unreachable, so that no key outlives the lease it was released under.
+ * counts as unreachable, so that no key outlives the lease it was released under; where the
+ * machine's state has changed since it was attested a moment ago, as refused.
  */
 static VS_RC
 release_again(struct vs_attempt *a, struct vs_services *services, struct vs_err *err)
@@ -70,7 +71,8 @@ release_again(struct vs_attempt *a, struct vs_services *services, struct vs_err 
 			&k->secret, &k->info, &k->err);
 		VS_TRY(vs_record_release(a->core, a->token, a->lease_hex, a->who, entry, k->rc,
 			&k->err, &k->info, err));
-		if (vs_gate_event_of(k->rc.code) == VS_GATE_UNREACHABLE) {
+		if (vs_gate_event_of(k->rc.code) == VS_GATE_UNREACHABLE ||
+			k->rc.code == VS_E_REFUSED_BINDING) {
 			*err = k->err;
 			return k->rc;
 		}
@@ -87,6 +89,10 @@ run(struct vs_job *job)
 	a->rc = attest(a, &services, &a->err);
 	if (!vs_failed(a->rc))
 		a->rc = release_again(a, services, &a->err);
+	/* What nobody will get must not be recorded as granted. */
+	if (!vs_failed(a->rc) && atomic_load(&a->cancelled))
+		a->rc = vs_err_put(&a->err, VS_E_STATE, __func__, __LINE__, 0,
+			"the attempt was given up before it ended");
 	if (vs_failed(a->rc))
 		name_failed_checks(a);
 	const struct vs_attempt_note note = {

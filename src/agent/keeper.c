@@ -87,8 +87,10 @@ vs_keeper_remember(struct vs_keeper *k, const struct vs_err *err, const char *se
 static void
 cancel_attempt(struct vs_keeper *k)
 {
-	if (k->attempt)
+	if (k->attempt) {
 		k->attempt->keeper = NULL;
+		atomic_store(&k->attempt->cancelled, true);
+	}
 	k->attempt = NULL;
 }
 

@@ -3,6 +3,8 @@
 #ifndef VS_AGENT_KEEPER_IMPL_H
 #define VS_AGENT_KEEPER_IMPL_H
 
+#include <stdatomic.h>
+
 #include "agent/keeper.h"
 #include "gate/keyring.h"
 #include "gate/lease.h"
@@ -61,6 +63,7 @@ struct vs_rekey {
 struct vs_attempt {
 	struct vs_job job;
 	struct vs_keeper *keeper; /* NULL: nobody wants the result any more */
+	_Atomic bool cancelled; /* the same for the worker */
 	struct vs_core *core;
 	const struct vs_conf_token *token;
 	bool renewal;

@@ -255,12 +255,17 @@ release_failed(struct vs_keeper *k, struct vs_ring_key *key, vs_rc rc, const str
 	vs_log_err(vs_core_log(k->core), VS_LOG_WARN, "keys", k->token->label, err);
 }
 
-/* The transport key no longer opens answers: this is not the machine that was attested. */
+/*
+ * The transport key does not open under other PCRs: the machine is not in the state any more that
+ * was attested, so nothing that rests on the attestation goes on (T-A9). Who asked is told that
+ * the lease has ended, asks again, and gets a new attestation's verdict.
+ */
 static void
 machine_changed(struct vs_keeper *k, const struct vs_err *why)
 {
 	struct vs_err err = {0};
 	char s[VS_ERR_TEXT_MAX];
+	vs_keeper_remember(k, why, NULL);
 	vs_err_sentence(why, s, sizeof s);
 	const vs_rc rc = vs_err_put(&err, VS_E_LEASE_ENDED, __func__, __LINE__, 0, "%s", s);
 	vs_keeper_feed(k, VS_GATE_RESET, rc, &err);

@@ -201,19 +201,17 @@ timed_out(void *arg)
 	answer(ask->metadata, ask, rc, &err);
 }
 
-void
-vs_metadata_get(struct vs_metadata *m, struct vs_meta_ask *ask, uint64_t newer)
+/* With what is here, or when the fetch ends. */
+static void
+answer_or_wait(struct vs_metadata *m, struct vs_meta_ask *ask, bool usable, bool fetch)
 {
 	struct vs_err err = {0};
-	const int64_t age_s = (vs_boot_now_ns() - m->made_boot_ns) / 1000000000;
-	const bool usable = m->data && m->from_vault && age_s < VS_METADATA_USABLE_S &&
-		(newer == 0 || m->data->generation != newer || age_s < VS_METADATA_FRESH_S);
 	vs_rc rc = VS_OK;
 	ask->metadata = m;
 	ask->next = m->asks;
 	m->asks = ask;
 	ask->timer = (struct vs_timer){.fn = timed_out, .arg = ask};
-	if (!usable || age_s >= VS_METADATA_FRESH_S)
+	if (fetch)
 		rc = start_fetch(m, &err);
 	if (usable || vs_failed(rc)) {
 		answer(m, ask, rc, &err);
@@ -221,6 +219,36 @@ vs_metadata_get(struct vs_metadata *m, struct vs_meta_ask *ask, uint64_t newer)
 	}
 	vs_timer_set(
 		m->loop, &ask->timer, vs_boot_now_ns() + VS_METADATA_WAIT_MS * INT64_C(1000000));
+}
+
+static int64_t
+age_s(const struct vs_metadata *m)
+{
+	return (vs_boot_now_ns() - m->made_boot_ns) / 1000000000;
+}
+
+void
+vs_metadata_get(struct vs_metadata *m, struct vs_meta_ask *ask)
+{
+	const bool usable = m->data && m->from_vault && age_s(m) < VS_METADATA_USABLE_S;
+	answer_or_wait(m, ask, usable, !usable || age_s(m) >= VS_METADATA_FRESH_S);
+}
+
+void
+vs_metadata_find(struct vs_metadata *m, struct vs_meta_ask *ask, uint64_t not_enough)
+{
+	/* A key that does not exist is not looked for more often than the list is made. */
+	const bool newest = m->from_vault && age_s(m) < VS_METADATA_FRESH_S;
+	const bool usable = m->data && (m->data->generation != not_enough || newest);
+	answer_or_wait(m, ask, usable, !usable);
+}
+
+void
+vs_metadata_prepare(struct vs_metadata *m)
+{
+	struct vs_err err = {0};
+	if (!m->data && vs_failed(start_fetch(m, &err)))
+		vs_log_err(vs_core_log(m->core), VS_LOG_DEBUG, "metadata", m->token->label, &err);
 }
 
 void

@@ -33,11 +33,15 @@ struct vs_meta_ask {
 	struct vs_metadata *metadata;
 	struct vs_timer timer;
 };
+/* fn is called exactly once, perhaps at once, unless cancelled. */
+void vs_metadata_get(struct vs_metadata *m, struct vs_meta_ask *ask);
 /*
- * newer: what is here now is not enough (a key that is not in it); 0, or the generation that was
- * not enough. fn is called exactly once, perhaps at once, unless cancelled.
+ * The same for whoever looks for one key: anything will do, of whatever age, but the generation
+ * that was not enough (0: none was).
  */
-void vs_metadata_get(struct vs_metadata *m, struct vs_meta_ask *ask, uint64_t newer);
+void vs_metadata_find(struct vs_metadata *m, struct vs_meta_ask *ask, uint64_t not_enough);
+/* Somebody will soon ask: fetch beside what else is to be done, if nothing is known. */
+void vs_metadata_prepare(struct vs_metadata *m);
 void vs_meta_ask_cancel(struct vs_meta_ask *ask);
 
 #endif

@@ -146,7 +146,7 @@ take_hello(struct vs_peer *peer, const void *msg, struct vs_err *err)
 		return VS_OK;
 	}
 	const struct vs_msg_hello_answer a = {.protocol = VS_WIRE_VERSION,
-		.program = vs_bytes_str("vouchsafe-agent"),
+		.program = vs_bytes_str("vouchsafe-agent " PACKAGE_VERSION),
 		.instance = vs_bytes_of(s->instance, sizeof s->instance),
 		.boot_ns = (uint64_t)vs_boot_now_ns(),
 		.mine = mine,
@@ -234,7 +234,7 @@ get_catalog(struct vs_request *r)
 {
 	r->meta.fn = on_catalog;
 	r->meta.arg = r;
-	vs_metadata_get(slot_of(r)->metadata, &r->meta, 0);
+	vs_metadata_get(slot_of(r)->metadata, &r->meta);
 }
 
 static void
@@ -307,6 +307,8 @@ take_need(struct vs_peer *peer, const void *msg, struct vs_err *err)
 	VS_TRY(check_allowed(peer, token, err));
 	VS_TRY(vs_pin_check(peer, token, m->pin, err));
 	VS_TRY(request_new(peer, token, &r, err));
+	/* A key is what comes next: its public part is fetched beside the attestation. */
+	vs_metadata_prepare(slot_of(r)->metadata);
 	ask_need(r, clamp_deadline(peer->server, m->deadline_boot_ns));
 	return VS_OK;
 }
@@ -360,7 +362,7 @@ on_key_catalog(struct vs_meta_ask *ask, vs_rc rc, const struct vs_err *err,
 		vs_keeper_key(slot_of(r)->keeper, &r->key, entry);
 	} else if (!r->looked_again) {
 		r->looked_again = true;
-		vs_metadata_get(slot_of(r)->metadata, &r->meta, data->generation);
+		vs_metadata_find(slot_of(r)->metadata, &r->meta, data->generation);
 	} else {
 		(void)vs_err_put(&local, VS_E_NOT_FOUND, __func__, __LINE__, 0,
 			"the token has no such key, or not in this version");
@@ -394,7 +396,7 @@ take_key(struct vs_peer *peer, const void *msg, struct vs_err *err)
 	memcpy(r->key.lease_id, m->lease_id.p, sizeof r->key.lease_id);
 	r->meta.fn = on_key_catalog;
 	r->meta.arg = r;
-	vs_metadata_get(slot_of(r)->metadata, &r->meta, 0);
+	vs_metadata_find(slot_of(r)->metadata, &r->meta, 0);
 	return VS_OK;
 }
 

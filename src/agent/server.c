@@ -17,9 +17,16 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { BACKLOG = 128, FINISH_MS = 5000, ACCEPT_PER_ROUND = 16 };
+enum { BACKLOG = 128, FINISH_MS = 5000, ACCEPT_PER_ROUND = 16, ACCEPT_PAUSE_MS = 500 };
 
 /* ---- coming and going ----------------------------------------------------------------------- */
+
+static void
+listen_again(void *arg)
+{
+	const struct vs_server *s = arg;
+	vs_loop_set(s->listen_src, EPOLLIN);
+}
 
 static void
 on_listen(void *arg, uint32_t events)
@@ -29,6 +36,14 @@ on_listen(void *arg, uint32_t events)
 	for (int i = 0; i < ACCEPT_PER_ROUND; i++) {
 		struct vs_err err = {0};
 		const int fd = accept4(s->env.listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd < 0 && errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
+			/* No descriptor or memory is left: asking again at once would only spin. */
+			vs_log(&s->env.log, VS_LOG_WARN, "agent", "a connection has to wait: %s",
+				strerror(errno));
+			vs_loop_set(s->listen_src, 0);
+			vs_timer_set(s->loop, &s->listen_timer,
+				vs_boot_now_ns() + ACCEPT_PAUSE_MS * INT64_C(1000000));
+		}
 		if (fd < 0)
 			return;
 		if (vs_failed(vs_peer_new(s, fd, &err)))
@@ -136,6 +151,7 @@ tear_down(struct vs_server *s, bool *ret_clean)
 	 * process has it, and a host that closed our descriptor is still entitled to its lease. */
 	if (s->ending || !private)
 		revoke_all(s);
+	vs_timer_clear(&s->listen_timer);
 	if (s->listen_src)
 		vs_loop_remove(s->listen_src);
 	if (s->env.listen_fd >= 0)
@@ -173,6 +189,7 @@ vs_server_run(const struct vs_server_env *env, bool *ret_clean, struct vs_err *e
 		VS_FAIL(err, MEMORY, "out of memory");
 	s->env = *env;
 	s->signal_fd = -1;
+	s->listen_timer = (struct vs_timer){.fn = listen_again, .arg = s};
 	vs_rc rc = set_up(s, err);
 	if (!vs_failed(rc))
 		rc = vs_loop_run(s->loop, err);

@@ -27,6 +27,7 @@ struct vs_server {
 	struct vs_loop *loop;
 	struct vs_work *work;
 	struct vs_loop_src *listen_src, *signal_src;
+	struct vs_timer listen_timer; /* runs while no connection can be taken */
 	int signal_fd;
 	uint8_t instance[16];
 	size_t n_tokens;

@@ -76,6 +76,18 @@ sleep 1.1
 [ "$(records '"event":"revocation"')" = 1 ] || fail "no revocation was recorded"
 [ "$(records '"event":"attempt".*"result":"granted"')" = 3 ] || fail "not attested anew"
 
+echo "# a PCR that changes under a lease: the next release fails, and the whole lease with it"
+"$watch" 1 ec256 20 >"$D/out" &
+w=$!
+sleep 0.5
+"$lab" tamper pcr 4 --dir "$D" >/dev/null
+if "$watch" 1 rsa3072 0 >"$D/out2"; then fail "a key was released to a changed machine"; fi
+expect "$D/out2" '^key LEASE_ENDED: .*PCR'
+wait $w || true
+expect "$D/out" '^page REVOKED reason LEASE_ENDED'
+"$lab" tamper undo --dir "$D" >/dev/null
+sleep 0.5
+
 echo "# SIGTERM revokes the page of a process that still runs"
 "$watch" 1 ec256 20 >"$D/out" &
 w=$!

@@ -1445,6 +1445,255 @@ the_agent_is_not_dumpable_and_gains_no_rights(void **state)
 	end_lab(l);
 }
 
+/* A stranger that listens in a folder of root's. SO_PEERCRED tells who called listen(). */
+static void
+a_stranger_at_the_socket_is_not_trusted(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	struct lab *l = new_lab(60);
+	struct vs_err err = {0};
+	struct vs_grant *g = NULL;
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	snprintf(a.sun_path, sizeof a.sun_path, "%s", l->socket);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+	const pid_t pid = fork();
+	if (pid == 0) {
+		if (setuid(65534) != 0 || listen(fd, 8) != 0)
+			_exit(1);
+		nap_ms(5000);
+		_exit(0);
+	}
+	nap_ms(200);
+	l->client = new_client(l);
+	assert_code(vs_client_need(l->client, 0, NULL, 0, in_s(2), &g, &err), AGENT);
+	char text[1600];
+	vs_err_sentence(&err, text, sizeof text);
+	assert_non_null(strstr(text, "65534"));
+	assert_int_equal(find_agent(l->conf), 0);
+	/* The owner of the folder may be the one who listens. */
+	assert_int_equal(chown(l->dir, 65534, (gid_t)-1), 0);
+	assert_code(vs_client_need(l->client, 0, NULL, 0, in_s(1), &g, &err), TIMEOUT);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(fd);
+	end_lab(l);
+}
+
+/* A copy of the helper that belongs to another user and is set-user-ID. */
+static void
+programs_with_raised_rights_read_no_environment_and_spawn_nothing(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	struct lab *l = new_lab(60);
+	char copy[160], buf[65536], out[512] = "";
+	snprintf(copy, sizeof copy, "%s/elevated", l->dir);
+	const int from = open(VS_TEST_BUILDDIR "/tests/agent/elevated", O_RDONLY | O_CLOEXEC);
+	const int to = open(copy, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+	assert_true(from >= 0 && to >= 0);
+	for (ssize_t n = read(from, buf, sizeof buf); n > 0; n = read(from, buf, sizeof buf))
+		assert_int_equal(write(to, buf, (size_t)n), n);
+	assert_int_equal(fchown(to, 65534, 65534), 0);
+	assert_int_equal(fchmod(to, 04755), 0);
+	close(from);
+	close(to);
+	int fds[2], status = 0;
+	assert_int_equal(pipe(fds), 0);
+	const pid_t pid = fork();
+	if (pid == 0) {
+		dup2(fds[1], 1);
+		execl(copy, copy, l->conf, agent_path(), (char *)NULL);
+		_exit(127);
+	}
+	close(fds[1]);
+	size_t n = 0;
+	for (ssize_t got = 1; got > 0 && n<sizeof out - 1; n += got> 0 ? (size_t)got : 0)
+		got = read(fds[0], out + n, sizeof out - 1 - n);
+	close(fds[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (strncmp(out, "not elevated", 12) == 0) {
+		/* The folder is mounted nosuid. */
+		end_lab(l);
+		skip();
+	}
+	assert_string_equal(out, "environment ignored\nneed AGENT\n");
+	assert_int_equal(find_agent(l->conf), 0);
+	end_lab(l);
+}
+
+static void
+a_socket_handed_over_by_the_service_manager_is_used(void **state)
+{
+	(void)state;
+	struct lab *l = new_lab(60);
+	struct vs_err err = {0};
+	struct vs_grant *g = NULL;
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	snprintf(a.sun_path, sizeof a.sun_path, "%s", l->socket);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	l->agent = fork();
+	if (l->agent == 0) {
+		char pid[32];
+		const int null = open("/dev/null", O_RDWR);
+		dup2(null, 2);
+		dup2(fd, 3);
+		snprintf(pid, sizeof pid, "%d", (int)getpid());
+		setenv("LISTEN_PID", pid, 1);
+		setenv("LISTEN_FDS", "1", 1);
+		execl(agent_path(), "vouchsafe-agent", "--config", l->conf, (char *)NULL);
+		_exit(127);
+	}
+	close(fd);
+	l->client = new_client(l);
+	assert_ok(need(l->client, &g, &err), &err);
+	vs_grant_unref(g);
+	kill(l->agent, SIGTERM);
+	(void)wait_agent(l);
+	/* It belongs to the service manager, so it stays. */
+	assert_int_equal(access(l->socket, F_OK), 0);
+	end_lab(l);
+}
+
+static long
+wake_ups(pid_t pid)
+{
+	char path[64], line[256];
+	long n = 0, sum = 0;
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	FILE *f = fopen(path, "re");
+	while (f && fgets(line, sizeof line, f))
+		if (sscanf(line, "voluntary_ctxt_switches: %ld", &n) == 1)
+			sum += n;
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+static void
+an_idle_agent_sleeps_and_keeps_no_threads(void **state)
+{
+	(void)state;
+	struct lab *l = started_lab(3600);
+	struct vs_err err = {0};
+	struct vs_grant *g = NULL;
+	char path[64];
+	assert_ok(need(l->client, &g, &err), &err);
+	nap_ms(5600);
+	const long before = wake_ups(l->agent);
+	assert_true(before > 0);
+	nap_ms(2000);
+	assert_int_equal(wake_ups(l->agent), before);
+	size_t threads = 0;
+	snprintf(path, sizeof path, "/proc/%d/task", (int)l->agent);
+	DIR *dir = opendir(path);
+	assert_non_null(dir);
+	while (readdir(dir))
+		threads++;
+	closedir(dir);
+	assert_int_equal(threads, 3);
+	vs_grant_unref(g);
+	end_lab(l);
+}
+
+static void
+sigterm_during_an_attempt_grants_nothing(void **state)
+{
+	(void)state;
+	/* One that ends in time, and one that does not. */
+	for (int i = 0; i < 2; i++) {
+		struct lab *l = new_lab(60);
+		struct vs_err err = {0};
+		struct vs_grant *g = NULL;
+		script(l, i == 0 ? "delay-ms = 1500\n" : "delay-ms = 20000\n");
+		start_agent(l);
+		l->client = new_client(l);
+		assert_code(
+			vs_client_need(l->client, 0, NULL, 0, vs_boot_now_ns() + S / 2, &g, &err),
+			TIMEOUT);
+		const int64_t before = vs_boot_now_ns();
+		kill(l->agent, SIGTERM);
+		const int status = wait_agent(l);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+		assert_true(vs_boot_now_ns() - before < 7 * S);
+		assert_int_equal(count_lines(l->audit, "result=granted"), 0);
+		assert_int_equal(count_lines(l->audit, "stop"), 1);
+		end_lab(l);
+	}
+}
+
+static void
+a_peer_that_does_not_read_is_closed(void **state)
+{
+	(void)state;
+	struct lab *l = started_lab(60);
+	struct vs_err err = {0};
+	struct vs_grant *g = NULL;
+	const struct vs_msg_catalog ask = {.label = vs_bytes_str("data")};
+	const int fd = raw_connect(l);
+	greet(l, fd);
+	bool closed = false;
+	for (uint32_t i = 2; i < 20000 && !closed; i++) {
+		uint8_t frame[256];
+		size_t n = 0;
+		assert_false(vs_failed(vs_msg_put(
+			vs_msg_desc(VS_MSG_CATALOG), &ask, i, frame, sizeof frame, &n, NULL)));
+		closed = send(fd, frame, n, MSG_NOSIGNAL) < 0;
+	}
+	assert_true(closed);
+	close(fd);
+	assert_ok(need(l->client, &g, &err), &err);
+	vs_grant_unref(g);
+	end_lab(l);
+}
+
+static void
+objects_are_shown_only_after_attestation_where_that_is_set(void **state)
+{
+	(void)state;
+	struct lab *l = new_lab(60);
+	struct vs_err err = {0};
+	struct vs_catalog_data *cat = NULL;
+	snprintf(l->login, sizeof l->login, "visible = attested");
+	write_conf(l);
+	script(l, "attest = refuse\n");
+	start_agent(l);
+	l->client = new_client(l);
+	assert_code(vs_client_catalog(l->client, 0, 0, in_s(10), &cat, &err), REFUSED_POLICY);
+	assert_null(cat);
+	script(l, "attest = accept\n");
+	nap_ms(450);
+	assert_ok(vs_client_catalog(l->client, 0, 0, in_s(10), &cat, &err), &err);
+	vs_catalog_data_free(cat);
+	end_lab(l);
+}
+
+static void
+keys_that_change_their_binding_end_the_lease(void **state)
+{
+	(void)state;
+	struct lab *l = started_lab(60);
+	struct vs_err err = {0};
+	struct vs_grant *g = NULL;
+	struct vs_secret secret = {0};
+	uint32_t no = 0;
+	assert_ok(need(l->client, &g, &err), &err);
+	assert_ok(key(l->client, g, "key-1", &secret, &no, &err), &err);
+	vs_secret_done(&secret);
+	script(l, "release = unbound\n");
+	uint32_t other = 0;
+	assert_code(key(l->client, g, "key-2", &secret, &other, &err), LEASE_ENDED);
+	assert_int_equal(vs_page_allows(vs_grant_page(g), no, true), VS_E_REVOKED);
+	assert_code(key(l->client, g, "key-1", &secret, &no, &err), LEASE_ENDED);
+	vs_grant_unref(g);
+	end_lab(l);
+}
+
 int
 main(void)
 {
@@ -1484,6 +1733,14 @@ main(void)
 		cmocka_unit_test(requests_in_flight_and_connections_are_bounded),
 		cmocka_unit_test(no_lie_of_an_agent_becomes_a_grant),
 		cmocka_unit_test(the_agent_is_not_dumpable_and_gains_no_rights),
+		cmocka_unit_test(a_stranger_at_the_socket_is_not_trusted),
+		cmocka_unit_test(programs_with_raised_rights_read_no_environment_and_spawn_nothing),
+		cmocka_unit_test(a_socket_handed_over_by_the_service_manager_is_used),
+		cmocka_unit_test(an_idle_agent_sleeps_and_keeps_no_threads),
+		cmocka_unit_test(sigterm_during_an_attempt_grants_nothing),
+		cmocka_unit_test(a_peer_that_does_not_read_is_closed),
+		cmocka_unit_test(objects_are_shown_only_after_attestation_where_that_is_set),
+		cmocka_unit_test(keys_that_change_their_binding_end_the_lease),
 	};
 	cmocka_set_message_output(CM_OUTPUT_STDOUT);
 	if (getenv("TEST_ONLY"))

@@ -6,7 +6,7 @@
  *
  *   attest   accept | refuse | unreachable | config      delay-ms   before it answers
  *   exp-s    life of the token in seconds                 resets     the TPM's reset count
- *   release  accept | refuse | gone | unreachable         counts     ok | fail
+ *   release  accept | refuse | gone | unbound | unreachable         counts     ok | fail
  *   catalog  ok | unreachable                             keys       number of keys listed
  *   gone     name of a key whose release is refused for good
  */
@@ -187,6 +187,8 @@ vs_services_release(struct vs_services *s, struct vs_attestation *a,
 	pause_ms(sc.release_delay_ms);
 	if (strcmp(sc.release, "refuse") == 0)
 		VS_FAIL(err, REFUSED_RELEASE, "the vault does not want to");
+	if (strcmp(sc.release, "unbound") == 0)
+		VS_FAIL(err, REFUSED_BINDING, "a PCR has changed");
 	if (strcmp(sc.release, "unreachable") == 0)
 		VS_FAIL(err, CONNECT, "the vault does not answer");
 	if (strcmp(sc.release, "gone") == 0 || vs_bytes_eq_str(entry->name, sc.gone))
