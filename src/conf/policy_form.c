@@ -15,6 +15,18 @@ entry_json(const struct vs_policy *policy, size_t i)
 	return vs_json_at(vs_json_get(policy->root, "anyOf"), i);
 }
 
+/* Without its trailing slash, but so that reading it again does not drop another one. */
+static VS_RC
+put_authority(const char *authority, struct vs_buf *out, struct vs_err *err)
+{
+	const size_t n = strlen(authority);
+	VS_CLEANUP(vs_buf_done) struct vs_buf text = {0};
+	VS_TRY(vs_buf_add(&text, authority, n, err));
+	if (n == 0 || authority[n - 1] == '/')
+		VS_TRY(vs_buf_add_str(&text, "/", err));
+	return vs_json_put_string(out, vs_buf_view(&text), err);
+}
+
 static VS_RC
 put_entry(const struct vs_policy *policy, size_t i, struct vs_buf *out, struct vs_err *err)
 {
@@ -23,7 +35,7 @@ put_entry(const struct vs_policy *policy, size_t i, struct vs_buf *out, struct v
 	VS_TRY(vs_buf_addf(out, err, "%s{\"%s\":", i > 0 ? "," : "", name));
 	VS_TRY(vs_json_dump_sorted(vs_json_get(entry_json(policy, i), name), out, err));
 	VS_TRY(vs_buf_add_str(out, ",\"authority\":", err));
-	VS_TRY(vs_json_put_string(out, vs_bytes_str(policy->entries[i].authority), err));
+	VS_TRY(put_authority(policy->entries[i].authority, out, err));
 	return vs_buf_add_str(out, "}", err);
 }
 

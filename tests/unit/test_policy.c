@@ -348,6 +348,17 @@ canonical_form_survives_rewriting(void **state)
 	VS_CLEANUP(vs_policy_unrefp) struct vs_policy *again = NULL;
 	assert_ok(vs_policy_parse(vs_policy_canonical(a), &again, &err), &err);
 	assert_string_equal(vs_policy_sha256(again), vs_policy_sha256(a));
+	static const char *const odd[] = {"https://a.example//", "https://a.example///", "/", "//"};
+	for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+		char text[200];
+		snprintf(text, sizeof text, DOC("{\"authority\":\"%s\",\"allOf\":[" OK_COND "]}"),
+			odd[i]);
+		VS_CLEANUP(vs_policy_unrefp) struct vs_policy *first = parsed(text);
+		VS_CLEANUP(vs_policy_unrefp) struct vs_policy *second = NULL;
+		assert_ok(vs_policy_parse(vs_policy_canonical(first), &second, &err), &err);
+		assert_string_equal(vs_policy_authority(first, 0), vs_policy_authority(second, 0));
+		assert_string_equal(vs_policy_sha256(first), vs_policy_sha256(second));
+	}
 	assert_string_equal(vs_policy_authority(a, 0), "https://a.example");
 	assert_null(vs_policy_authority(a, 1));
 	assert_int_equal(vs_policy_authorities(a), 1);
