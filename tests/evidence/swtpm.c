@@ -70,8 +70,8 @@ swtpm_sh(struct swtpm *t, const char *command)
 		fail_msg("status %x of: %s", (unsigned)status, line);
 }
 
-static int
-connect_to(const char *path)
+int
+swtpm_connect(const char *path)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	strncpy(sa.sun_path, path, sizeof sa.sun_path - 1);
@@ -99,8 +99,8 @@ read_n(int fd, uint8_t *p, size_t n)
 }
 
 /* One TPM message; 0 at the end of the connection. */
-static size_t
-read_message(int fd, uint8_t *buf)
+size_t
+swtpm_read_message(int fd, uint8_t buf[MSG])
 {
 	if (!read_n(fd, buf, 10))
 		return 0;
@@ -110,12 +110,12 @@ read_message(int fd, uint8_t *buf)
 	return n;
 }
 
-static bool
-exchange(int fd, const uint8_t *command, size_t n, uint8_t *answer, size_t *ret_n)
+bool
+swtpm_exchange(int fd, const uint8_t *command, size_t n, uint8_t answer[MSG], size_t *ret_n)
 {
 	if (send(fd, command, n, MSG_NOSIGNAL) != (ssize_t)n)
 		return false;
-	*ret_n = read_message(fd, answer);
+	*ret_n = swtpm_read_message(fd, answer);
 	return *ret_n != 0;
 }
 
@@ -178,11 +178,25 @@ write_nv(int fd, uint32_t index, const uint8_t *data, size_t n)
 		assert_ok(vs_buf_add(&b, data + at, k, &err), &err);
 		assert_ok(vs_buf_add_be16(&b, (uint16_t)at, &err), &err);
 		memcpy(c, b.p, b.n);
-		assert_true(exchange(fd, c, b.n, answer, &got));
+		assert_true(swtpm_exchange(fd, c, b.n, answer, &got));
 		assert_int_equal(be32(answer + 6), 0);
 		vs_buf_done(&b);
 		at += k;
 	}
+}
+
+void
+swtpm_extend(int fd, uint32_t pcr)
+{
+	static const uint8_t head[] = {0x80, 2, 0, 0, 0, 65, 0, 0, 1, 0x82, 0, 0, 0, 0, 0, 0, 0, 9,
+		0x40, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0xB};
+	uint8_t c[65], a[MSG];
+	size_t n = 0;
+	memset(c, 0x5A, sizeof c);
+	memcpy(c, head, sizeof head);
+	c[13] = (uint8_t)pcr;
+	assert_true(swtpm_exchange(fd, c, sizeof c, a, &n));
+	assert_int_equal(be32(a + 6), 0);
 }
 
 static void
@@ -202,10 +216,10 @@ static void
 serve(struct swtpm *t, int guest, int tpm)
 {
 	uint8_t c[MSG], a[MSG];
-	for (size_t n = read_message(guest, c); n != 0; n = read_message(guest, c)) {
+	for (size_t n = swtpm_read_message(guest, c); n != 0; n = swtpm_read_message(guest, c)) {
 		const uint32_t code = be32(c + 6);
 		if (t->before != NULL)
-			t->before(t, code);
+			t->before(t, code, tpm);
 		/* Handles at 10 and 14, the authorisation of an empty password in 13 bytes, data.
 		 */
 		if (code == CC_NV_WRITE && be32(c + 14) == NV_USER_DATA &&
@@ -215,7 +229,8 @@ serve(struct swtpm *t, int guest, int tpm)
 		if (report && c[n - 1] == 0 && c[n - 2] == 0)
 			renew(t, tpm);
 		size_t m = 0;
-		if (!exchange(tpm, c, n, a, &m) || send(guest, a, m, MSG_NOSIGNAL) != (ssize_t)m)
+		if (!swtpm_exchange(tpm, c, n, a, &m) ||
+			send(guest, a, m, MSG_NOSIGNAL) != (ssize_t)m)
 			break;
 	}
 }
@@ -231,7 +246,7 @@ front(void *arg)
 		if (poll(&p, 1, 50) <= 0)
 			continue;
 		const int guest = accept(t->listen_fd, NULL, NULL);
-		const int tpm = guest >= 0 ? connect_to(path) : -1;
+		const int tpm = guest >= 0 ? swtpm_connect(path) : -1;
 		if (tpm >= 0)
 			serve(t, guest, tpm);
 		close(tpm);
@@ -314,7 +329,7 @@ swtpm_start(struct swtpm *t, bool confidential)
 	t->pid = spawn_sh(line);
 	char path[96];
 	snprintf(path, sizeof path, "%s/tpm", t->dir);
-	const int fd = connect_to(path);
+	const int fd = swtpm_connect(path);
 	assert_true(fd >= 0);
 	close(fd);
 	provision(t, confidential);

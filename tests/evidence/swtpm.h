@@ -25,8 +25,9 @@ struct swtpm {
 	atomic_bool stop;
 	uint8_t user_data[64];
 	uint8_t ak_n[256];
-	/* Runs in the thread before a command is forwarded; may run tpm2-tools over direct. */
-	void (*before)(struct swtpm *t, uint32_t code);
+	/* Runs in the thread before a command is forwarded, with the swtpm at the other end of fd.
+	 */
+	void (*before)(struct swtpm *t, uint32_t code, int fd);
 };
 
 /* swtpm and tpm2-tools are here; otherwise the test exits with 77, "skipped". */
@@ -36,5 +37,12 @@ void swtpm_start(struct swtpm *t, bool confidential);
 void swtpm_stop(struct swtpm *t);
 /* A shell command with TPM2TOOLS_TCTI set to the swtpm itself; fails the test unless it is 0. */
 void swtpm_sh(struct swtpm *t, const char *command);
+
+/* For bridges of tests: connect to a local socket; one message in or out. */
+int swtpm_connect(const char *path);
+size_t swtpm_read_message(int fd, uint8_t buf[4096]);
+bool swtpm_exchange(int fd, const uint8_t *command, size_t n, uint8_t answer[4096], size_t *ret_n);
+/* TPM2_PCR_Extend of the SHA-256 bank. */
+void swtpm_extend(int fd, uint32_t pcr);
 
 #endif

@@ -249,6 +249,56 @@ refuses_to_unwrap_after_a_pcr_changed_and_names_it(void **state)
 	src.ops->close(src.self);
 }
 
+static atomic_int extends_left;
+
+static void
+extend_before_quote(struct swtpm *t, uint32_t code, int fd)
+{
+	(void)t;
+	if (code == 0x158 && atomic_load(&extends_left) > 0) {
+		atomic_fetch_sub(&extends_left, 1);
+		swtpm_extend(fd, 5);
+	}
+}
+
+/* Between reading the PCRs and the quote one of them changes: key and quote are made again. */
+static void
+key_values_and_quote_are_of_one_moment(void **state)
+{
+	(void)state;
+	struct vs_evidence_src src;
+	struct vs_evidence ev = {0};
+	struct vs_secret out = {0};
+	struct vs_err err = {0};
+	struct vs_tpm_attest a;
+	struct vs_tpm_public enc;
+	uint8_t nonce[VS_NONCE_BYTES], digest[32], policy[32], wrapped[256];
+	open_source(&src);
+	make_nonce(nonce);
+	machine.before = extend_before_quote;
+	atomic_store(&extends_left, 2);
+	assert_ok(src.ops->collect(src.self, nonce, in_ms(20000), &ev, &err), &err);
+	assert_int_equal(atomic_load(&extends_left), 0);
+	assert_ok(vs_tpm_attest_parse(vs_buf_view(&ev.quote), &a, &err), &err);
+	assert_ok(vs_pcr_digest(0xFF, (const uint8_t(*)[32])ev.pcr, digest, &err), &err);
+	assert_true(vs_bytes_eq(a.pcr_digest, vs_bytes_of(digest, 32)));
+	assert_ok(vs_policy_pcr(0xFF, digest, policy, &err), &err);
+	assert_ok(vs_tpm_public_parse(vs_buf_view(&ev.enc_public_2b), &enc, &err), &err);
+	assert_true(vs_bytes_eq(enc.policy, vs_bytes_of(policy, 32)));
+	encrypt(&ev, RSA_PKCS1_OAEP_PADDING, EVP_sha256(), "secret", wrapped);
+	assert_ok(src.ops->unwrap(src.self, VS_UNWRAP_OAEP_SHA256, (struct vs_bytes){wrapped, 256},
+			  arena, &out, &err),
+		&err);
+	vs_secret_done(&out);
+	vs_evidence_done(&ev);
+	/* A PCR that never stands still is no state that could be proved. */
+	atomic_store(&extends_left, 1000);
+	assert_code(src.ops->collect(src.self, nonce, in_ms(20000), &ev, &err), EVIDENCE);
+	atomic_store(&extends_left, 0);
+	machine.before = NULL;
+	src.ops->close(src.self);
+}
+
 static void
 an_old_report_is_read_again_until_it_is_new(void **state)
 {
@@ -600,6 +650,7 @@ main(void)
 		cmocka_unit_test(unwraps_rsaes_and_oaep_inside_the_tpm),
 		cmocka_unit_test(refuses_to_unwrap_before_collecting),
 		cmocka_unit_test(refuses_to_unwrap_after_a_pcr_changed_and_names_it),
+		cmocka_unit_test(key_values_and_quote_are_of_one_moment),
 		cmocka_unit_test(an_old_report_is_read_again_until_it_is_new),
 		cmocka_unit_test(an_old_report_is_never_sent),
 		cmocka_unit_test(waits_for_the_lock_no_longer_than_the_deadline),
