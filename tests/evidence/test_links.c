@@ -206,18 +206,27 @@ serve_simulator(void *arg)
 {
 	struct sim *sim = arg;
 	while (!atomic_load(&stop)) {
-		struct pollfd p[2] = {{.fd = sim->command_fd, .events = POLLIN},
-			{.fd = sim->platform_fd, .events = POLLIN}};
-		if (poll(p, 2, 20) <= 0)
+		struct pollfd p = {.fd = sim->command_fd, .events = POLLIN};
+		if (poll(&p, 1, 20) <= 0)
 			continue;
-		/* Clients open both at once; the platform's conversation is short and comes first.
-		 */
-		const bool platform = (p[1].revents & POLLIN) != 0;
-		const int fd = accept(platform ? sim->platform_fd : sim->command_fd, NULL, NULL);
-		if (platform)
-			serve_platform(sim, fd);
-		else
-			serve_commands(fd);
+		const int fd = accept(sim->command_fd, NULL, NULL);
+		serve_commands(fd);
+		close(fd);
+	}
+	return NULL;
+}
+
+/* Beside it: other clients keep both connections open. */
+static void *
+serve_power(void *arg)
+{
+	struct sim *sim = arg;
+	while (!atomic_load(&stop)) {
+		struct pollfd p = {.fd = sim->platform_fd, .events = POLLIN};
+		if (poll(&p, 1, 20) <= 0)
+			continue;
+		const int fd = accept(sim->platform_fd, NULL, NULL);
+		serve_platform(sim, fd);
 		close(fd);
 	}
 	return NULL;
@@ -228,7 +237,7 @@ the_simulators_protocol_is_spoken(void **state)
 {
 	(void)state;
 	struct sim sim = {.command_fd = -1};
-	pthread_t thread;
+	pthread_t thread, power;
 	char tcti[64];
 	for (uint16_t port = 20000 + (uint16_t)(getpid() % 20000); sim.command_fd < 0; port += 2) {
 		sim.command_fd = listen_on(port);
@@ -241,15 +250,17 @@ the_simulators_protocol_is_spoken(void **state)
 	}
 	atomic_store(&stop, false);
 	assert_int_equal(pthread_create(&thread, NULL, serve_simulator, &sim), 0);
+	assert_int_equal(pthread_create(&power, NULL, serve_power, &sim), 0);
 	snprintf(tcti, sizeof tcti, "mssim:host=127.0.0.1,port=%u", sim.port);
 	use(tcti);
 	assert_true(atomic_load(&sim.power_ons) >= 2);
 	/* Is this really the protocol? Ask a client that is not ours. */
 	char line[160];
-	snprintf(line, sizeof line, "TPM2TOOLS_TCTI=%s tpm2_getrandom --hex 4 >random", tcti);
+	snprintf(line, sizeof line, "TPM2TOOLS_TCTI=%s timeout 20 tpm2_getrandom --hex 4 >random", tcti);
 	swtpm_sh(&machine, line);
 	atomic_store(&stop, true);
 	pthread_join(thread, NULL);
+	pthread_join(power, NULL);
 	close(sim.command_fd);
 	close(sim.platform_fd);
 }
