@@ -21,8 +21,14 @@ libvsattempt_la_SOURCES = \
 
 # Against the lab, with its TPM: run as `vouchsafe-lab run -- tests/lab/test_attempt`.
 check_PROGRAMS += tests/lab/test_attempt
-tests_lab_test_attempt_SOURCES = tests/lab/test_attempt.c
+tests_lab_test_attempt_SOURCES = tests/lab/test_attempt.c tests/lab/attemptkit.c tests/lab/attemptkit.h
 tests_lab_test_attempt_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_lab_test_attempt_LDADD = libvsattempt.la libvsattest.la libvskeys.la libvsevidence.la libvsconf.la \
 	libvsnet.la libvsjose.la libvscrypto.la libvsproto.la libvsbase.la $(TSS_LIBS) $(JANSSON_LIBS) $(CURL_LIBS) \
 	$(SSL_LIBS) $(CRYPTO_LIBS) -lcmocka
+check_PROGRAMS += tests/lab/test_attempt_faults
+tests_lab_test_attempt_faults_SOURCES = tests/lab/test_attempt_faults.c tests/lab/attemptkit.c tests/lab/attemptkit.h
+tests_lab_test_attempt_faults_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_lab_test_attempt_faults_LDADD = $(tests_lab_test_attempt_LDADD)
+TESTS += tests/lab/attempt.sh tests/lab/attempt-faults.sh
+EXTRA_DIST += tests/lab/attempt.sh tests/lab/attempt-faults.sh

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* More than 500 lines because libcurl is spoken in this file alone. */
 #include "net/http_curl.h"
 
 #include <limits.h>
@@ -272,6 +273,24 @@ build_headers(const struct vs_http_req *req, struct headers *h, struct vs_err *e
 	return rc;
 }
 
+/*
+ * A connection that broke off during the handshake is no statement about anybody's identity, and
+ * worth another try. libcurl gives one code for both; where its words are not known, it is TLS.
+ */
+static bool
+is_broken_off(CURLcode code, const char *detail)
+{
+	static const char *const words[] = {"Recv failure", "Send failure", "SSL_ERROR_SYSCALL",
+		"unexpected eof", "Connection reset"};
+
+	for (size_t i = 0; code == CURLE_SSL_CONNECT_ERROR && i < sizeof words / sizeof words[0];
+		i++) {
+		if (strstr(detail, words[i]) != NULL)
+			return true;
+	}
+	return false;
+}
+
 static vs_rc
 explain(CURLcode code, const struct transfer *t, const char *host, const char *detail,
 	struct vs_err *err)
@@ -281,6 +300,8 @@ explain(CURLcode code, const struct transfer *t, const char *host, const char *d
 	if (t->defect != NULL)
 		VS_FAIL_N(err, ANSWER, code, "an answer of %s %s", host, t->defect);
 	vs_quote(vs_bytes_str(detail), quoted, sizeof quoted);
+	if (is_broken_off(code, detail))
+		VS_FAIL_N(err, CONNECT, code, "%s cannot be reached (%s)", host, quoted);
 	switch ((int)code) {
 	case CURLE_OUT_OF_MEMORY:
 		VS_FAIL_N(err, MEMORY, code, "no memory for a request to %s", host);

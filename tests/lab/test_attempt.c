@@ -1,70 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The whole way against the lab, with its TPM and its services: catalog, attestation, release.
- * Run by `vouchsafe-lab run`, which sets VOUCHSAFE_CONF.
+ * The whole way against the lab, with its TPM and its services: catalog, attestation, release; and
+ * what becomes of each step when the machine, the policy or the key is not as it should be.
+ * Runs inside `vouchsafe-lab run`, which sets VOUCHSAFE_CONF.
  */
+#include <pthread.h>
 #include <time.h>
 
-#include <openssl/evp.h>
-#include <openssl/x509.h>
-
-#include "base/clock.h"
-#include "base/log.h"
-#include "gate/attempt.h"
-#include "net/http_curl.h"
+#include "lab/attemptkit.h"
 #include "unit/unit.h"
-
-struct world {
-	struct vs_conf *conf;
-	struct vs_arena *arena;
-	struct vs_http_curl *http;
-	struct vs_services *services;
-	const struct vs_conf_token *token;
-};
-
-static struct world world;
-
-static int64_t
-in_s(int s)
-{
-	const struct vs_clock c = vs_clock_system();
-
-	return c.ops->boot_ns(c.self) + (int64_t)s * 1000000000;
-}
-
-static double
-ms_since(int64_t then_ns)
-{
-	return (double)(in_s(0) - then_ns) / 1e6;
-}
-
-static struct vs_services_env
-env_for(const struct vs_conf_token *token)
-{
-	return (struct vs_services_env){
-		.conf = world.conf,
-		.token = token,
-		.arena = world.arena,
-		.clock = vs_clock_system(),
-		.rng = vs_rng_system(),
-		.log = vs_log_stderr(VS_LOG_WARN),
-		.http = vs_http_curl_port(world.http),
-	};
-}
 
 static int
 group_up(void **state)
 {
-	const char *path = getenv("VOUCHSAFE_CONF");
-	struct vs_err err = {0};
-
 	(void)state;
-	assert_non_null(path);
-	assert_ok(vs_conf_load(path, &world.conf, &err), &err);
-	assert_ok(vs_arena_new(1 << 18, 8 << 20, VS_LOCK_WARN, &world.arena, &err), &err);
-	const struct vs_http_curl_env env = {
-		.ca_bundle = world.conf->ca_bundle, .clock = vs_clock_system()};
-	assert_ok(vs_http_curl_new(&env, &world.http, &err), &err);
+	ak_up(0);
 	return 0;
 }
 
@@ -72,29 +22,16 @@ static int
 group_down(void **state)
 {
 	(void)state;
-	vs_http_curl_free(world.http);
-	vs_arena_free(world.arena);
-	vs_conf_free(world.conf);
+	ak_down();
 	return 0;
 }
 
-static void
-check_pair(const struct vs_cat_entry *e, const struct vs_secret *key)
+static int
+undo(void **state)
 {
-	const unsigned char *p = key->p;
-	const unsigned char *q = e->spki.p;
-
-	if (e->type == VS_KEY_AES) {
-		assert_true(key->n == 16 || key->n == 24 || key->n == 32);
-		return;
-	}
-	EVP_PKEY *priv = d2i_AutoPrivateKey(NULL, &p, (long)key->n);
-	EVP_PKEY *pub = d2i_PUBKEY(NULL, &q, (long)e->spki.n);
-	assert_non_null(priv);
-	assert_non_null(pub);
-	assert_int_equal(EVP_PKEY_eq(priv, pub), 1);
-	EVP_PKEY_free(priv);
-	EVP_PKEY_free(pub);
+	(void)state;
+	AK_LAB("tamper", "undo");
+	return 0;
 }
 
 static void
@@ -105,15 +42,15 @@ release_all(struct vs_services *s, struct vs_attestation *a, const struct vs_cat
 	for (size_t i = 0; i < c->n; i++) {
 		VS_CLEANUP(vs_secret_done) struct vs_secret key = {0};
 		struct vs_release_info info = {0};
-		const int64_t t = in_s(0);
-		const vs_rc rc =
-			vs_services_release(s, a, &c->entries[i], in_s(60), &key, &info, &err);
-		assert_ok(rc, &err);
-		check_pair(&c->entries[i], &key);
+		const int64_t t = ak_in_ms(0);
+		assert_ok(vs_services_release(
+				  s, a, &c->entries[i], ak_in_ms(60000), &key, &info, &err),
+			&err);
+		ak_check_pair(&c->entries[i], &key);
 		assert_int_equal(strlen(info.policy_sha256), 64);
 		assert_true(info.request_id[0] != '\0');
 		print_message("  released %.*s in %.0f ms\n", (int)c->entries[i].name.n,
-			(const char *)c->entries[i].name.p, ms_since(t));
+			(const char *)c->entries[i].name.p, ak_ms_since(t));
 	}
 }
 
@@ -121,25 +58,24 @@ static void
 attests_and_releases_every_key_of_every_token(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < world.conf->n_tokens; i++) {
-		const struct vs_services_env env = env_for(&world.conf->tokens[i]);
-		struct vs_services *s = NULL;
+	for (size_t i = 0; i < ak_conf()->n_tokens; i++) {
+		const struct vs_conf_token token = ak_conf()->tokens[i];
+		struct vs_services *s = ak_services(&token, VS_LOG_ERROR);
 		struct vs_catalog_data *c = NULL;
 		struct vs_attestation *a = NULL;
 		struct vs_verdict verdict = {0};
 		struct vs_err err = {0};
-		assert_ok(vs_services_new(&env, &s, &err), &err);
-		int64_t t = in_s(0);
-		assert_ok(vs_services_catalog(s, in_s(30), &c, &err), &err);
-		print_message("%s: catalog of %zu keys in %.0f ms\n", env.token->label, c->n,
-			ms_since(t));
+		int64_t t = ak_in_ms(0);
+		assert_ok(vs_services_catalog(s, ak_in_ms(30000), &c, &err), &err);
+		print_message(
+			"%s: catalog of %zu keys in %.0f ms\n", token.label, c->n, ak_ms_since(t));
 		assert_true(c->n >= 4);
-		t = in_s(0);
-		assert_ok(vs_services_attest(s, in_s(30), &a, &verdict, &err), &err);
-		print_message("%s: attested in %.0f ms, %zu checks\n", env.token->label,
-			ms_since(t), verdict.n_checks);
+		t = ak_in_ms(0);
+		assert_ok(vs_services_attest(s, ak_in_ms(30000), &a, &verdict, &err), &err);
+		print_message("%s: attested in %.0f ms, %zu checks\n", token.label, ak_ms_since(t),
+			verdict.n_checks);
 		assert_true(verdict.passed);
-		assert_string_equal(a->issuer, env.token->attestation);
+		assert_string_equal(a->issuer, token.attestation);
 		assert_true(a->exp_unix > time(NULL));
 		release_all(s, a, c);
 		vs_attestation_unref(a);
@@ -148,11 +84,244 @@ attests_and_releases_every_key_of_every_token(void **state)
 	}
 }
 
+struct one {
+	struct vs_services *s;
+	struct vs_attestation *a;
+	const struct vs_cat_entry *e;
+	vs_rc rc;
+	struct vs_err err;
+	pthread_t thread;
+};
+
+static void *
+release_one(void *arg)
+{
+	struct one *o = arg;
+	VS_CLEANUP(vs_secret_done) struct vs_secret key = {0};
+	struct vs_release_info info = {0};
+
+	o->rc = vs_services_release(o->s, o->a, o->e, ak_in_ms(60000), &key, &info, &o->err);
+	return NULL;
+}
+
+static void
+releases_keys_side_by_side(void **state)
+{
+	const struct vs_conf_token token = ak_token();
+	struct vs_services *s = ak_services(&token, VS_LOG_ERROR);
+	struct vs_catalog_data *c = NULL;
+	struct vs_attestation *a = NULL;
+	struct vs_verdict verdict = {0};
+	struct vs_err err = {0};
+	struct one o[4];
+
+	(void)state;
+	assert_ok(vs_services_catalog(s, ak_in_ms(30000), &c, &err), &err);
+	assert_ok(vs_services_attest(s, ak_in_ms(30000), &a, &verdict, &err), &err);
+	const int64_t t = ak_in_ms(0);
+	for (size_t i = 0; i < 4; i++) {
+		o[i] = (struct one){.s = s, .a = vs_attestation_ref(a), .e = &c->entries[i]};
+		assert_int_equal(pthread_create(&o[i].thread, NULL, release_one, &o[i]), 0);
+	}
+	vs_attestation_unref(a);
+	for (size_t i = 0; i < 4; i++) {
+		pthread_join(o[i].thread, NULL);
+		assert_ok(o[i].rc, &o[i].err);
+		vs_attestation_unref(o[i].a);
+	}
+	print_message("4 keys side by side in %.0f ms\n", ak_ms_since(t));
+	vs_catalog_data_free(c);
+	vs_services_free(s);
+}
+
+/* The transport key is bound to the PCRs that were attested. */
+static void
+a_pcr_that_changes_later_makes_the_attestation_useless(void **state)
+{
+	const struct vs_conf_token token = ak_token();
+	struct vs_services *s = ak_services(&token, VS_LOG_ERROR);
+	VS_CLEANUP(vs_secret_done) struct vs_secret key = {0};
+	struct vs_release_info info = {0};
+	struct vs_catalog_data *c = NULL;
+	struct vs_attestation *a = NULL;
+	struct vs_verdict verdict = {0};
+	struct vs_err err = {0};
+	uint32_t reset[2] = {0};
+	uint32_t restart[2] = {0};
+
+	(void)state;
+	assert_ok(vs_services_catalog(s, ak_in_ms(30000), &c, &err), &err);
+	assert_ok(vs_services_attest(s, ak_in_ms(30000), &a, &verdict, &err), &err);
+	assert_ok(vs_services_tpm_counts(s, &reset[0], &restart[0], &err), &err);
+	assert_int_equal(reset[0], a->reset_count);
+	AK_LAB("tamper", "pcr", "7");
+	assert_code(vs_services_release(s, a, &c->entries[0], ak_in_ms(30000), &key, &info, &err),
+		REFUSED_BINDING);
+	vs_attestation_unref(a);
+	a = NULL;
+	/* And there is no new one. */
+	assert_code(
+		vs_services_attest(s, ak_in_ms(30000), &a, &verdict, &err), REFUSED_ATTESTATION);
+	assert_null(a);
+	AK_LAB("tamper", "undo");
+	assert_ok(vs_services_tpm_counts(s, &reset[1], &restart[1], &err), &err);
+	assert_true(reset[0] != reset[1] || restart[0] != restart[1]);
+	assert_ok(vs_services_attest(s, ak_in_ms(30000), &a, &verdict, &err), &err);
+	assert_ok(vs_services_release(s, a, &c->entries[0], ak_in_ms(30000), &key, &info, &err),
+		&err);
+	vs_attestation_unref(a);
+	vs_catalog_data_free(c);
+	vs_services_free(s);
+}
+
+static void
+a_machine_that_was_tampered_with_is_refused(void **state)
+{
+	static const char *const kinds[][2] = {
+		{"pcr", "0"},
+		{"secure-boot", "off"},
+		{"ak", NULL},
+		{"ak", "unrestricted"},
+		{"ak", "uncertified"},
+		{"foreign-report", NULL},
+		{"debug-bit", NULL},
+		{"stale-report", NULL},
+		{"event-log", "data"},
+		{"event-log", "digest"},
+		{"event-log", "drop"},
+		{"ak-cert", NULL},
+		{"ak-cert-foreign", NULL},
+		{"vcek", NULL},
+		{"clock", "-40000"},
+		{"clock", "3600"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		const struct vs_conf_token token = ak_token();
+		struct vs_services *s = ak_services(&token, VS_LOG_ERROR);
+		struct vs_attestation *a = NULL;
+		struct vs_verdict verdict = {0};
+		struct vs_err err = {0};
+		char text[1024];
+		ak_lab((const char *const[]){"tamper", kinds[i][0], kinds[i][1], NULL});
+		const vs_rc rc = vs_services_attest(s, ak_in_ms(3000), &a, &verdict, &err);
+		vs_err_sentence(&err, text, sizeof text);
+		print_message("%s %s: %s: %.200s\n", kinds[i][0],
+			kinds[i][1] != NULL ? kinds[i][1] : "", vs_code_name(rc.code), text);
+		assert_true(vs_failed(rc));
+		assert_null(a);
+		assert_false(verdict.passed);
+		const enum vs_cat cat = vs_code_cat(rc.code);
+		assert_true(cat == VS_CAT_POLICY || cat == VS_CAT_EVIDENCE);
+		vs_services_free(s);
+		AK_LAB("tamper", "undo");
+	}
+}
+
+static void
+local_policy_decides_whatever_the_service_says(void **state)
+{
+	static const char *const policies[] = {
+		NULL,
+		"{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":\"https://"
+		"a.attest.azure.net\",\"allOf\":[{\"claim\":\"x\","
+		"\"equals\":\"y\"}]}]}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct vs_conf_token token = ak_token();
+		char path[1200] = "";
+		struct vs_attestation *a = NULL;
+		struct vs_verdict verdict = {0};
+		struct vs_err err = {0};
+		token.policy = NULL;
+		if (policies[i] != NULL) {
+			(void)snprintf(path, sizeof path, "%s",
+				ak_write("other-policy.json", policies[i]));
+			token.policy = path;
+		}
+		struct vs_services *s = ak_services(&token, VS_LOG_ERROR);
+		assert_code(
+			vs_services_attest(s, ak_in_ms(30000), &a, &verdict, &err), REFUSED_POLICY);
+		assert_true(verdict.n_checks > 0);
+		assert_false(verdict.passed);
+		vs_services_free(s);
+	}
+}
+
+static void
+tries_the_next_provider_when_one_is_away(void **state)
+{
+	struct vs_conf_token token = ak_token();
+	char *fallback[] = {token.attestation, NULL};
+	static char nobody[] = "https://localhost:1";
+	struct vs_attestation *a = NULL;
+	struct vs_verdict verdict = {0};
+	struct vs_err err = {0};
+
+	(void)state;
+	token.attestation = nobody;
+	token.attestation_fallback = fallback;
+	struct vs_services *s = ak_services(&token, VS_LOG_ERROR);
+	assert_ok(vs_services_attest(s, ak_in_ms(30000), &a, &verdict, &err), &err);
+	assert_string_equal(a->issuer, fallback[0]);
+	vs_attestation_unref(a);
+	vs_services_free(s);
+	token.attestation_fallback = NULL;
+	s = ak_services(&token, VS_LOG_ERROR);
+	a = NULL;
+	assert_code(vs_services_attest(s, ak_in_ms(30000), &a, &verdict, &err), CONNECT);
+	vs_services_free(s);
+}
+
+static void
+a_key_that_is_disabled_or_deleted_is_gone(void **state)
+{
+	const struct vs_conf_token token = ak_token();
+	struct vs_services *s = ak_services(&token, VS_LOG_ERROR);
+	VS_CLEANUP(vs_secret_done) struct vs_secret key = {0};
+	struct vs_release_info info = {0};
+	struct vs_catalog_data *c = NULL;
+	struct vs_attestation *a = NULL;
+	struct vs_verdict verdict = {0};
+	struct vs_err err = {0};
+
+	(void)state;
+	AK_LAB("key", "create", "short-lived", "--type", "ec-p256");
+	assert_ok(vs_services_catalog(s, ak_in_ms(30000), &c, &err), &err);
+	const struct vs_cat_entry *e = NULL;
+	for (size_t i = 0; i < c->n; i++) {
+		if (vs_bytes_eq_str(c->entries[i].name, "short-lived"))
+			e = &c->entries[i];
+	}
+	assert_non_null(e);
+	assert_ok(vs_services_attest(s, ak_in_ms(30000), &a, &verdict, &err), &err);
+	AK_LAB("key", "disable", "short-lived");
+	assert_code(vs_services_release(s, a, e, ak_in_ms(30000), &key, &info, &err), KEY_GONE);
+	AK_LAB("key", "enable", "short-lived");
+	assert_ok(vs_services_release(s, a, e, ak_in_ms(30000), &key, &info, &err), &err);
+	ak_check_pair(e, &key);
+	AK_LAB("key", "delete", "short-lived");
+	assert_code(vs_services_release(s, a, e, ak_in_ms(30000), &key, &info, &err), KEY_GONE);
+	vs_attestation_unref(a);
+	vs_catalog_data_free(c);
+	vs_services_free(s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attests_and_releases_every_key_of_every_token),
+		cmocka_unit_test(releases_keys_side_by_side),
+		cmocka_unit_test_teardown(
+			a_pcr_that_changes_later_makes_the_attestation_useless, undo),
+		cmocka_unit_test_teardown(a_machine_that_was_tampered_with_is_refused, undo),
+		cmocka_unit_test(local_policy_decides_whatever_the_service_says),
+		cmocka_unit_test(tries_the_next_provider_when_one_is_away),
+		cmocka_unit_test(a_key_that_is_disabled_or_deleted_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, group_up, group_down);
