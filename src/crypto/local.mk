@@ -33,3 +33,10 @@ tests_unit_test_crypto_wycheproof_pk_SOURCES = tests/unit/test_crypto_wycheproof
 tests_unit_test_crypto_wycheproof_pk_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_crypto_wycheproof_pk_LDADD = libvscrypto.la libvsbase.la $(JANSSON_LIBS) -lcmocka
 TESTS += tests/unit/test_crypto_wycheproof_pk
+
+EXTRA_DIST += tests/data/rsa-implicit-rejection
+check_PROGRAMS += tests/unit/test_crypto_rsa
+tests_unit_test_crypto_rsa_SOURCES = tests/unit/test_crypto_rsa.c
+tests_unit_test_crypto_rsa_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_crypto_rsa_LDADD = libvscrypto.la libvsbase.la $(CRYPTO_LIBS) -lcmocka
+TESTS += tests/unit/test_crypto_rsa
