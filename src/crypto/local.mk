@@ -40,3 +40,9 @@ tests_unit_test_crypto_rsa_SOURCES = tests/unit/test_crypto_rsa.c
 tests_unit_test_crypto_rsa_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_crypto_rsa_LDADD = libvscrypto.la libvsbase.la $(CRYPTO_LIBS) -lcmocka
 TESTS += tests/unit/test_crypto_rsa
+
+check_PROGRAMS += tests/unit/test_crypto_pkey
+tests_unit_test_crypto_pkey_SOURCES = tests/unit/test_crypto_pkey.c
+tests_unit_test_crypto_pkey_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_crypto_pkey_LDADD = libvscrypto.la libvsbase.la $(CRYPTO_LIBS) -lcmocka
+TESTS += tests/unit/test_crypto_pkey
