@@ -46,3 +46,12 @@ tests_unit_test_crypto_pkey_SOURCES = tests/unit/test_crypto_pkey.c
 tests_unit_test_crypto_pkey_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_crypto_pkey_LDADD = libvscrypto.la libvsbase.la $(CRYPTO_LIBS) -lcmocka
 TESTS += tests/unit/test_crypto_pkey
+
+check_PROGRAMS += tests/unit/test_crypto_keywrap tests/unit/test_crypto_cipher
+tests_unit_test_crypto_keywrap_SOURCES = tests/unit/test_crypto_keywrap.c
+tests_unit_test_crypto_keywrap_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_crypto_keywrap_LDADD = libvscrypto.la libvsbase.la -lcmocka
+tests_unit_test_crypto_cipher_SOURCES = tests/unit/test_crypto_cipher.c
+tests_unit_test_crypto_cipher_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_crypto_cipher_LDADD = libvscrypto.la libvsbase.la -lcmocka
+TESTS += tests/unit/test_crypto_keywrap tests/unit/test_crypto_cipher
