@@ -9,11 +9,15 @@ libvsaudit_la_SOURCES = \
 	%D%/verify.c %D%/verify.h
 libvsaudit_la_LIBADD = libvscrypto.la libvsbase.la
 
-check_PROGRAMS += tests/unit/test_audit tests/unit/test_audit_verify
-tests_unit_test_audit_SOURCES = tests/unit/test_audit.c
+noinst_HEADERS += tests/unit/audit_world.h
+check_PROGRAMS += tests/unit/test_audit tests/unit/test_audit_trouble tests/unit/test_audit_verify
+tests_unit_test_audit_SOURCES = tests/unit/test_audit.c tests/unit/audit_world.c
 tests_unit_test_audit_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_audit_LDADD = libvsaudit.la libvscrypto.la libvsbase.la -lcmocka
+tests_unit_test_audit_trouble_SOURCES = tests/unit/test_audit_trouble.c tests/unit/audit_world.c
+tests_unit_test_audit_trouble_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_audit_trouble_LDADD = libvsaudit.la libvscrypto.la libvsbase.la -lcmocka
 tests_unit_test_audit_verify_SOURCES = tests/unit/test_audit_verify.c
 tests_unit_test_audit_verify_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_audit_verify_LDADD = libvsaudit.la libvscrypto.la libvsbase.la -lcmocka
-TESTS += tests/unit/test_audit tests/unit/test_audit_verify
+TESTS += tests/unit/test_audit tests/unit/test_audit_trouble tests/unit/test_audit_verify

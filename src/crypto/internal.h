@@ -112,6 +112,8 @@ VS_RC vs_rsa_parts_complete(struct vs_ossl *o, const struct vs_key_private *part
 const char *vs_curve_ossl_name(enum vs_curve c);
 enum vs_curve vs_curve_from_ossl_name(const char *name);
 int vs_curve_nid(enum vs_curve c);
+/* RSA: what is not below the modulus cannot be signed, encrypted or decrypted. */
+bool vs_pkey_below_modulus(const struct vs_pkey *k, struct vs_bytes number);
 /* An integer parameter of a key, as a secret big number. */
 VS_RC vs_pkey_bn(const EVP_PKEY *evp, const char *name, BIGNUM **ret, struct vs_err *err);
 

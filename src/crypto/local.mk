@@ -2,9 +2,12 @@
 noinst_LTLIBRARIES += libvscrypto.la
 libvscrypto_la_SOURCES = \
 	%D%/cipher.c %D%/cipher.h \
+	%D%/cipher_internal.h \
+	%D%/cipher_run.c \
 	%D%/curve.c \
 	%D%/der.c %D%/der.h \
 	%D%/derive.c %D%/derive.h \
+	%D%/ecdsa.c %D%/ecdsa.h \
 	%D%/hash.c %D%/hash.h \
 	%D%/internal.h \
 	%D%/keywrap.c %D%/keywrap.h \
@@ -47,6 +50,12 @@ tests_unit_test_crypto_pkey_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_crypto_pkey_LDADD = libvscrypto.la libvsbase.la $(CRYPTO_LIBS) -lcmocka
 TESTS += tests/unit/test_crypto_pkey
 
+check_PROGRAMS += tests/unit/test_crypto_badkey
+tests_unit_test_crypto_badkey_SOURCES = tests/unit/test_crypto_badkey.c
+tests_unit_test_crypto_badkey_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_crypto_badkey_LDADD = libvscrypto.la libvsbase.la $(CRYPTO_LIBS) -lcmocka
+TESTS += tests/unit/test_crypto_badkey
+
 check_PROGRAMS += tests/unit/test_crypto_keywrap tests/unit/test_crypto_cipher
 tests_unit_test_crypto_keywrap_SOURCES = tests/unit/test_crypto_keywrap.c
 tests_unit_test_crypto_keywrap_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -55,3 +64,12 @@ tests_unit_test_crypto_cipher_SOURCES = tests/unit/test_crypto_cipher.c
 tests_unit_test_crypto_cipher_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_crypto_cipher_LDADD = libvscrypto.la libvsbase.la -lcmocka
 TESTS += tests/unit/test_crypto_keywrap tests/unit/test_crypto_cipher
+
+check_PROGRAMS += tests/unit/test_crypto_sign tests/unit/test_crypto_ossl
+tests_unit_test_crypto_sign_SOURCES = tests/unit/test_crypto_sign.c
+tests_unit_test_crypto_sign_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_crypto_sign_LDADD = libvscrypto.la libvsbase.la $(CRYPTO_LIBS) -lcmocka
+tests_unit_test_crypto_ossl_SOURCES = tests/unit/test_crypto_ossl.c
+tests_unit_test_crypto_ossl_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_crypto_ossl_LDADD = libvscrypto.la libvsbase.la $(CRYPTO_LIBS) -lcmocka
+TESTS += tests/unit/test_crypto_sign tests/unit/test_crypto_ossl

@@ -110,6 +110,8 @@ vs_rc
 vs_ossl_new(struct vs_ossl **ret, struct vs_err *err)
 {
 	OSSL_ENTER(err);
+	/* Its success is the host's business; ours does not depend on it. */
+	(void)OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
 	if (!atomic_exchange(&exit_handler_set, true) && OPENSSL_atexit(note_exit) != 1) {
 		atomic_store(&exit_handler_set, false);
 		VS_FAIL(err, MEMORY, "libcrypto's exit handler cannot be set");

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Our private corner of libcrypto: an OSSL_LIB_CTX of its own with the default provider loaded
- * by name and no configuration file, so that neither the host's openssl.cnf nor a provider that
- * leads back to us can be reached from it. Nothing here touches OpenSSL's default context, and
- * the caller's OpenSSL error queue is as it was when a function returns.
+ * by name and no configuration file, so that nothing in the host's openssl.cnf and no provider
+ * that leads back to us can answer for it. The caller's OpenSSL error queue is as it was when a
+ * function returns.
+ *
+ * What cannot be prevented: OpenSSL 3.0 asks for engines whenever an algorithm is set up, and that
+ * loads the host's configuration into the *default* context, once per process, as the host's own
+ * first use of OpenSSL does. vs_ossl_new does it at once, so that it happens at a known place.
  */
 #ifndef VS_CRYPTO_OSSL_H
 #define VS_CRYPTO_OSSL_H
@@ -19,6 +23,8 @@ struct ossl_lib_ctx_st;
 /*
  * One reference. Keys and prepared contexts hold references of their own, so the order of
  * freeing does not matter. Algorithms are fetched at first use and kept. Thread-safe object.
+ * Call it with no lock held that a PKCS#11 call could want: the host's configuration may name a
+ * provider that calls us while it is loaded.
  * Errors: CRYPTO; STATE when the process is ending and libcrypto has already cleaned up.
  */
 VS_RC vs_ossl_new(struct vs_ossl **ret, struct vs_err *err);

@@ -124,6 +124,14 @@ vs_pkey_matches_public(const struct vs_pkey *k, const struct vs_key_public *want
 	return false;
 }
 
+bool
+vs_pkey_below_modulus(const struct vs_pkey *k, struct vs_bytes number)
+{
+	const struct vs_bytes n = vs_pkey_public(k).n;
+	number = vs_der_strip(number);
+	return number.n < n.n || (number.n == n.n && memcmp(number.p, n.p, n.n) < 0);
+}
+
 vs_rc
 vs_pkey_bn(const EVP_PKEY *evp, const char *name, BIGNUM **ret, struct vs_err *err)
 {

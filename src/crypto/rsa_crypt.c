@@ -188,18 +188,16 @@ vs_rsa_encrypt(struct vs_rsa *r, struct vs_bytes in, uint8_t *out, size_t cap, s
 		if (in.n != 0)
 			memcpy(r->em + r->k - in.n, in.p, in.n);
 		in = vs_bytes_of(r->em, r->k);
+		if (!vs_pkey_below_modulus(r->key, in)) {
+			vs_wipe(r->em, r->k);
+			VS_FAIL(err, DATA, "the number to be encrypted is not below the modulus");
+		}
 	}
 	size_t n = r->k;
 	const uint8_t none[1] = {0};
 	const int ok = EVP_PKEY_encrypt(r->pctx, out, &n, in.n == 0 ? none : in.p, in.n);
 	vs_wipe(r->em, r->k);
-	if (ok != 1) {
-		const unsigned long e = ERR_peek_last_error();
-		if (ERR_GET_LIB(e) == ERR_LIB_RSA &&
-			ERR_GET_REASON(e) == RSA_R_DATA_TOO_LARGE_FOR_MODULUS)
-			VS_FAIL(err, DATA, "the number to be encrypted is not below the modulus");
-		OSSL_FAIL(err, CRYPTO, "RSA encryption failed");
-	}
+	OSSL_TRY(err, ok, "RSA encryption failed");
 	VS_REQUIRE(err, n == r->k);
 	*ret_n = n;
 	return VS_OK;

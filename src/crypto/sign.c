@@ -8,14 +8,12 @@
 #include <openssl/rsa.h>
 
 #include "base/codec.h"
+#include "crypto/ecdsa.h"
 #include "crypto/internal.h"
 
 enum {
 	CMAC_BYTES = 16,
-	EC_MAX_BYTES = 66,
 	PKCS1_OVERHEAD = 11,
-	/* SEQUENCE of two INTEGERs of 66 octets and a sign octet each */
-	ECDSA_DER_MAX = 2 * (EC_MAX_BYTES + 1 + 2) + 3,
 };
 
 struct vs_signer {
@@ -341,74 +339,6 @@ finish_input(struct vs_signer *s, struct vs_bytes *ret, struct vs_err *err)
 	return VS_OK;
 }
 
-/* ---- ECDSA: r || s and DER ---------------------------------------------------------------- */
-
-static bool
-take_integer(struct vs_reader *r, uint8_t *out, size_t width)
-{
-	if (vs_get_u8(r) != 0x02)
-		return false;
-	struct vs_bytes n = vs_get_bytes(r, vs_get_u8(r));
-	if (r->bad || n.n == 0)
-		return false;
-	if (n.p[0] == 0) {
-		n.p++;
-		n.n--;
-	}
-	if (n.n > width)
-		return false;
-	memset(out, 0, width - n.n);
-	memcpy(out + width - n.n, n.p, n.n);
-	return true;
-}
-
-static bool
-ecdsa_from_der(struct vs_bytes der, uint8_t *out, size_t width)
-{
-	struct vs_reader r = vs_reader_of(der);
-
-	if (vs_get_u8(&r) != 0x30)
-		return false;
-	/* P-521 can need the long form */
-	size_t n = vs_get_u8(&r);
-	if (n == 0x81)
-		n = vs_get_u8(&r);
-	return n == r.left && take_integer(&r, out, width) &&
-		take_integer(&r, out + width, width) && vs_reader_done(&r);
-}
-
-static uint8_t *
-put_integer(uint8_t *at, const uint8_t *n, size_t width)
-{
-	while (width > 1 && n[0] == 0) {
-		n++;
-		width--;
-	}
-	const size_t sign = n[0] >> 7;
-	*at++ = 0x02;
-	*at++ = (uint8_t)(width + sign);
-	if (sign != 0)
-		*at++ = 0;
-	memcpy(at, n, width);
-	return at + width;
-}
-
-static size_t
-ecdsa_to_der(const uint8_t *rs, size_t width, uint8_t out[ECDSA_DER_MAX])
-{
-	uint8_t body[ECDSA_DER_MAX],
-		*end = put_integer(put_integer(body, rs, width), rs + width, width);
-	const size_t n = (size_t)(end - body);
-	size_t head = 0;
-
-	out[head++] = 0x30;
-	if (n >= 0x80)
-		out[head++] = 0x81;
-	out[head++] = (uint8_t)n;
-	memcpy(out + head, body, n);
-	return head + n;
-}
-
 /* ---- end of a message -------------------------------------------------------------------- */
 
 static vs_rc
@@ -429,20 +359,16 @@ pkey_sign(struct vs_signer *s, struct vs_bytes in, uint8_t *out, struct vs_err *
 {
 	OSSL_ENTER(err);
 	if (s->params.scheme == VS_SIGN_ECDSA) {
-		uint8_t der[ECDSA_DER_MAX];
+		uint8_t der[VS_ECDSA_DER_MAX];
 		size_t n = sizeof der;
 		OSSL_TRY(err, EVP_PKEY_sign(s->pctx, der, &n, in.p, in.n), "a signature failed");
-		VS_REQUIRE(err, ecdsa_from_der(vs_bytes_of(der, n), out, s->size / 2));
+		VS_REQUIRE(err, vs_ecdsa_from_der(vs_bytes_of(der, n), out, s->size / 2));
 		return VS_OK;
 	}
+	if (s->params.scheme == VS_SIGN_RSA_RAW && !vs_pkey_below_modulus(s->key, in))
+		VS_FAIL(err, DATA, "the number to be signed is not below the modulus");
 	size_t n = s->size;
-	if (EVP_PKEY_sign(s->pctx, out, &n, in.p, in.n) != 1) {
-		const unsigned long e = ERR_peek_last_error();
-		if (ERR_GET_LIB(e) == ERR_LIB_RSA &&
-			ERR_GET_REASON(e) == RSA_R_DATA_TOO_LARGE_FOR_MODULUS)
-			VS_FAIL(err, DATA, "the number to be signed is not below the modulus");
-		OSSL_FAIL(err, CRYPTO, "a signature failed");
-	}
+	OSSL_TRY(err, EVP_PKEY_sign(s->pctx, out, &n, in.p, in.n), "a signature failed");
 	VS_REQUIRE(err, n == s->size);
 	return VS_OK;
 }
@@ -470,11 +396,11 @@ vs_signer_sign(struct vs_signer *s, uint8_t *out, size_t cap, size_t *ret_n, str
 static vs_rc
 pkey_verify(struct vs_signer *s, struct vs_bytes in, struct vs_bytes sig, struct vs_err *err)
 {
-	uint8_t der[ECDSA_DER_MAX];
+	uint8_t der[VS_ECDSA_DER_MAX];
 
 	OSSL_ENTER(err);
 	if (s->params.scheme == VS_SIGN_ECDSA)
-		sig = vs_bytes_of(der, ecdsa_to_der(sig.p, s->size / 2, der));
+		sig = vs_bytes_of(der, vs_ecdsa_to_der(sig.p, s->size / 2, der));
 	/* 0 and negative values all mean that it is not accepted */
 	if (EVP_PKEY_verify(s->pctx, sig.p, sig.n, in.p, in.n) != 1)
 		VS_FAIL(err, SIGNATURE, "the signature does not verify");
