@@ -223,6 +223,7 @@ static VS_CK
 set_up(struct vs_session *s, struct vs_op *op, const void *mechanism, CK_OBJECT_HANDLE key)
 {
 	const bool message = op->kind == VS_OP_MSG_ENCRYPT || op->kind == VS_OP_MSG_DECRYPT;
+	/* op->row is the last one: mostly it is the same again. */
 	VS_CK_TRY(vs_param_row(mechanism, facts[op->kind].flag, &op->row));
 	op->engine = engine_for(op->kind, op->row);
 	if (op->kind == VS_OP_DIGEST) {

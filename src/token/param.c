@@ -22,14 +22,17 @@ load(const void *mechanism)
 }
 
 VS_CK
-vs_param_row(const void *mechanism, CK_FLAGS need, const struct vs_mech **ret)
+vs_param_row(const void *mechanism, CK_FLAGS need, const struct vs_mech **io)
 {
 	if (mechanism == NULL)
 		return CKR_ARGUMENTS_BAD;
-	const struct vs_mech *row = vs_mech_find(load(mechanism).mechanism);
+	const CK_MECHANISM_TYPE type = load(mechanism).mechanism;
+	const struct vs_mech *row = *io;
+	if (row == NULL || row->type != type)
+		row = vs_mech_find(type);
 	if (row == NULL || (row->flags & need) == 0)
 		return CKR_MECHANISM_INVALID;
-	*ret = row;
+	*io = row;
 	return CKR_OK;
 }
 

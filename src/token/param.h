@@ -38,7 +38,8 @@ void vs_params_done(struct vs_params *p);
  * CKR_ARGUMENTS_BAD without one, MECHANISM_INVALID, MECHANISM_PARAM_INVALID, HOST_MEMORY. Empties
  * what was in ret; on failure ret is empty, too.
  */
-VS_CK vs_param_row(const void *mechanism, CK_FLAGS need, const struct vs_mech **ret);
+/* *io may hold a row to look at first, or NULL; it changes on success only. */
+VS_CK vs_param_row(const void *mechanism, CK_FLAGS need, const struct vs_mech **io);
 VS_CK vs_param_parse(const void *mechanism, const struct vs_mech *row, enum vs_param_use use,
 	struct vs_params *ret);
 
