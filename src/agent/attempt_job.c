@@ -53,6 +53,9 @@ attest(struct vs_attempt *a, struct vs_services **services, struct vs_err *err)
 		*services, a->deadline_boot_ns, &a->attestation, &a->verdict, err));
 	VS_REQUIRE(err, a->attestation != NULL && a->verdict.passed);
 	limits.token_exp_unix = a->attestation->exp_unix;
+	const int64_t policy_s = a->attestation->policy_max_lease_s;
+	if (policy_s > 0 && policy_s < limits.max_lease_s)
+		limits.max_lease_s = policy_s;
 	return vs_lease_make(&limits, &a->lease, err);
 }
 

@@ -42,6 +42,7 @@ struct vs_attestation {
 	char service_policy_hash[64]; /* x-ms-policy-hash */
 	char token_sha256[65];
 	int64_t iat_unix, exp_unix;
+	int64_t policy_max_lease_s; /* the policy's own limit; 0: none */
 	int64_t made_boot_ns;
 	uint32_t reset_count, restart_count;
 	char request_id[80]; /* of the attest call */

@@ -219,6 +219,7 @@ make_result(struct run *r, struct vs_token_facts *facts, const struct vs_verdict
 	(void)snprintf(a->request_id, sizeof a->request_id, "%s", r->request_id);
 	a->iat_unix = facts->iat_unix;
 	a->exp_unix = facts->exp_unix;
+	a->policy_max_lease_s = vs_policy_max_lease_s(r->s->policy);
 	a->made_boot_ns = r->s->env.clock.ops->boot_ns(r->s->env.clock.self);
 	a->reset_count = r->evidence.reset_count;
 	a->restart_count = r->evidence.restart_count;

@@ -594,6 +594,36 @@ a_lease_is_renewed_while_somebody_uses_it(void **state)
 }
 
 static void
+the_shortest_of_setting_token_and_policy_ends_a_lease(void **state)
+{
+	static const struct {
+		const char *script;
+		uint32_t least, most;
+	} rows[] = {
+		{"policy-lease-s = 20\n", 10, 20},
+		{"policy-lease-s = 600\n", 40, 60},
+		{"policy-lease-s = 0\nexp-s = 15\n", 5, 15},
+		{"policy-lease-s = 10\nexp-s = 25\n", 3, 10},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct lab *l = new_lab(60);
+		struct vs_err err = {0};
+		struct vs_grant *g = NULL;
+		script(l, rows[i].script);
+		start_agent(l);
+		l->client = new_client(l);
+		assert_ok(need(l->client, &g, &err), &err);
+		const int64_t left_ns =
+			(int64_t)atomic_load(&vs_grant_page(g)->valid_until_boot_ns) -
+			vs_boot_now_ns();
+		assert_in_range(left_ns / 1000000000, rows[i].least, rows[i].most);
+		vs_grant_unref(g);
+		end_lab(l);
+	}
+}
+
+static void
 a_lease_nobody_uses_ends_and_is_asked_for_anew(void **state)
 {
 	(void)state;
@@ -1710,6 +1740,7 @@ main(void)
 		cmocka_unit_test(another_user_is_refused_unless_listed),
 		cmocka_unit_test(a_pin_is_asked_for_and_guessing_is_slowed_down),
 		cmocka_unit_test(a_lease_is_renewed_while_somebody_uses_it),
+		cmocka_unit_test(the_shortest_of_setting_token_and_policy_ends_a_lease),
 		cmocka_unit_test(a_lease_nobody_uses_ends_and_is_asked_for_anew),
 		cmocka_unit_test(a_refused_renewal_revokes_at_once),
 		cmocka_unit_test(an_unreachable_renewal_keeps_the_lease_to_its_end),

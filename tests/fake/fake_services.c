@@ -6,6 +6,7 @@
  *
  *   attest   accept | refuse | unreachable | config      delay-ms   before it answers
  *   exp-s    life of the token in seconds                 resets     the TPM's reset count
+ *   policy-lease-s  the policy's own limit, 0 for none
  *   release  accept | refuse | gone | unbound | unreachable         counts     ok | fail
  *   catalog  ok | unreachable                             keys       number of keys listed
  *   gone     name of a key whose release is refused for good
@@ -26,7 +27,7 @@ struct vs_services {
 
 struct script {
 	char attest[32], release[32], counts[32], catalog[32], gone[64];
-	long delay_ms, release_delay_ms, exp_s, resets, keys;
+	long delay_ms, release_delay_ms, exp_s, policy_lease_s, resets, keys;
 };
 
 static void
@@ -66,6 +67,8 @@ read_script(const struct vs_services *s)
 			set_number(value, &sc.release_delay_ms);
 		else if (strcmp(name, "exp-s") == 0)
 			set_number(value, &sc.exp_s);
+		else if (strcmp(name, "policy-lease-s") == 0)
+			set_number(value, &sc.policy_lease_s);
 		else if (strcmp(name, "resets") == 0)
 			set_number(value, &sc.resets);
 		else if (strcmp(name, "keys") == 0)
@@ -166,6 +169,7 @@ vs_services_attest(struct vs_services *s, int64_t deadline_boot_ns, struct vs_at
 	a->refs = 1;
 	a->verdict = *ret_verdict;
 	a->exp_unix = clock.ops->wall_unix(clock.self) + sc.exp_s;
+	a->policy_max_lease_s = sc.policy_lease_s;
 	a->reset_count = (uint32_t)sc.resets;
 	snprintf(a->issuer, sizeof a->issuer, "%s", s->env.token->attestation);
 	*ret = a;
