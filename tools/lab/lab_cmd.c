@@ -310,7 +310,7 @@ fault(struct call *c, struct vs_err *err)
 	VS_TRY(lab_args_number(&c->args, "count", 0, &count, err));
 	VS_TRY(lab_fault_set(lab->faults, (int)s, kind, count, lab_args_option(&c->args, "value"),
 		lab_args_option(&c->args, "path"), err));
-	lab_server_sync(lab->server[s], true);
+	lab_server_sync(lab->server[s], lab_fault_is_early(kind));
 	return VS_OK;
 }
 

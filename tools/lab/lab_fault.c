@@ -219,6 +219,13 @@ lab_fault_take(struct lab_faults *f, int service, enum lab_fault_stage stage, co
 }
 
 bool
+lab_fault_is_early(const char *name)
+{
+	const struct lab_fault_row *row = find_row(name);
+	return row != NULL && row->stage != LAB_FAULT_ANSWER;
+}
+
+bool
 lab_fault_refuses(struct lab_faults *f, int service)
 {
 	bool yes = false;

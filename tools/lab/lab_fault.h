@@ -100,6 +100,8 @@ void lab_fault_clear(struct lab_faults *f);
 /* What applies at this stage; counts down. path is NULL before a request is known. */
 struct lab_fault
 lab_fault_take(struct lab_faults *f, int service, enum lab_fault_stage stage, const char *path);
+/* Whether this fault acts before a request is read, so that warm connections would hide it. */
+bool lab_fault_is_early(const char *name);
 /* Whether a service shall not listen, without counting. */
 bool lab_fault_refuses(struct lab_faults *f, int service);
 /* One line per fault that stands, for `status`. */

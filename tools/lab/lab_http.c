@@ -28,14 +28,17 @@ struct lab_server {
 	pthread_mutex_t lock;
 	pthread_cond_t none_left;
 	size_t n_conns;
-	int conn_fds[CONNS_MAX];
+	struct {
+		int fd;
+		bool own; /* the lab's own request to its services: no faults */
+	} conns[CONNS_MAX];
 	uint64_t n_requests; /* atomic */
 };
 
 struct job {
 	struct lab_server *server;
 	int fd;
-	bool own; /* the lab's own request to its services: no faults */
+	bool own;
 };
 
 /* ---- one connection ------------------------------------------------------------------------- */
@@ -149,8 +152,8 @@ forget(struct lab_server *s, int fd)
 {
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < s->n_conns; i++)
-		if (s->conn_fds[i] == fd) {
-			s->conn_fds[i] = s->conn_fds[--s->n_conns];
+		if (s->conns[i].fd == fd) {
+			s->conns[i] = s->conns[--s->n_conns];
 			break;
 		}
 	(void)close(fd);
@@ -189,8 +192,10 @@ start_conn(struct lab_server *s, int fd, bool own)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	pthread_mutex_lock(&s->lock);
 	const bool room = s->n_conns < CONNS_MAX;
-	if (room)
-		s->conn_fds[s->n_conns++] = fd;
+	if (room) {
+		s->conns[s->n_conns].fd = fd;
+		s->conns[s->n_conns++].own = own;
+	}
 	pthread_mutex_unlock(&s->lock);
 	struct job *job = room ? malloc(sizeof(*job)) : NULL;
 	pthread_t thread;
@@ -301,11 +306,12 @@ lab_server_requests(const struct lab_server *server)
 }
 
 static void
-drop_conns(struct lab_server *s)
+drop_conns(struct lab_server *s, bool own_too)
 {
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < s->n_conns; i++)
-		(void)shutdown(s->conn_fds[i], SHUT_RDWR);
+		if (own_too || !s->conns[i].own)
+			(void)shutdown(s->conns[i].fd, SHUT_RDWR);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -322,7 +328,7 @@ lab_server_sync(struct lab_server *server, bool drop)
 		server->listening = !refuse;
 	}
 	if (drop || refuse)
-		drop_conns(server);
+		drop_conns(server, false);
 }
 
 void
@@ -335,7 +341,7 @@ lab_server_stop(struct lab_server *server)
 		(void)shutdown(server->listen_fd, SHUT_RDWR); /* wakes the thread */
 	if (server->has_thread)
 		pthread_join(server->thread, NULL);
-	drop_conns(server);
+	drop_conns(server, true);
 	pthread_mutex_lock(&server->lock);
 	while (server->n_conns > 0)
 		pthread_cond_wait(&server->none_left, &server->lock);
