@@ -352,27 +352,33 @@ vs_check_world(struct vs_run *run, const struct vs_check_row *row, struct vs_che
 
 /* ---- A16 ---------------------------------------------------------------------------------- */
 
-/* The first condition that does not hold in an entry of this issuer, for the one line. */
+/* A condition that the policy sets for this issuer and that does not hold. */
+static bool
+is_missing(const struct vs_run *run, const struct vs_policy_result *r)
+{
+	return r->claim != NULL && !r->holds &&
+		strcmp(vs_policy_authority(run->in->policy, r->authority), run->issuer) == 0;
+}
+
 static void
-show_policy(const struct vs_run *run, struct vs_check *check)
+show_condition(const struct vs_policy_result *r, struct vs_check *check)
+{
+	snprintf(check->expected, sizeof check->expected, "%.60s %s %.80s", r->claim,
+		vs_policy_op_name(r->op), r->expected);
+	snprintf(check->seen, sizeof check->seen, "%.150s", r->seen);
+}
+
+bool
+vs_check_policy_more(const struct vs_run *run, size_t *at, struct vs_check *ret)
 {
 	const struct vs_policy_report *report = &run->report;
-	size_t failed = 0;
-	for (size_t i = 0; i < report->n; i++) {
-		const struct vs_policy_result *r = &report->results[i];
-		const char *authority = vs_policy_authority(run->in->policy, r->authority);
-		if (r->claim == NULL || r->holds || strcmp(authority, run->issuer) != 0)
+	for (; *at < report->n; ++*at) {
+		if (!is_missing(run, &report->results[*at]))
 			continue;
-		if (failed++ > 0)
-			continue;
-		snprintf(check->expected, sizeof check->expected, "%.60s %s %.80s", r->claim,
-			vs_policy_op_name(r->op), r->expected);
-		snprintf(check->seen, sizeof check->seen, "%.120s", r->seen);
+		show_condition(&report->results[(*at)++], ret);
+		return true;
 	}
-	if (failed > 1) {
-		const size_t n = strlen(check->seen);
-		snprintf(check->seen + n, sizeof check->seen - n, " (and %zu more)", failed - 1);
-	}
+	return false;
 }
 
 vs_rc
@@ -396,6 +402,8 @@ vs_check_policy(struct vs_run *run, const struct vs_check_row *row, struct vs_ch
 		snprintf(check->seen, sizeof check->seen, "no entry for this issuer");
 		VS_FAIL(err, REFUSED_POLICY, "the policy has no entry for this issuer");
 	}
-	show_policy(run, check);
-	VS_FAIL(err, REFUSED_POLICY, "the policy's conditions are not met");
+	size_t first = 0;
+	if (!vs_check_policy_more(run, &first, check))
+		VS_FAIL(err, REFUSED_POLICY, "the policy's conditions are not met");
+	VS_FAIL(err, REFUSED_POLICY, "the policy's condition %.160s is not met", check->expected);
 }

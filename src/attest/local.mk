@@ -64,6 +64,12 @@ tests_unit_test_cmd_policy_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)
 tests_unit_test_cmd_policy_LDADD = $(token_test_libs)
 TESTS += tests/unit/test_cmd_token tests/unit/test_cmd_policy
 
+# Recordings that may not be distributed: make check-recordings RECORDINGS=folder
+.PHONY: check-recordings
+check-recordings: tests/unit/test_token_real
+	@test -d "$(RECORDINGS)" || { echo "set RECORDINGS to the folder of the recordings"; exit 1; }
+	./tests/unit/test_token_real "$(RECORDINGS)"
+
 EXTRA_DIST += \
 	tests/data/maa/README.md \
 	tests/data/maa/tokens/azurevm-linux-snp-sharedwus-2022-09-07.jwt \

@@ -99,6 +99,19 @@ call(size_t i, struct vs_run *run, struct vs_check *check, struct vs_err *err)
 	return fn(run, row, check, err);
 }
 
+/* Behind the line of the policy itself: each further condition that does not hold. */
+static void
+add_conditions(const struct vs_run *run, struct vs_verdict *verdict)
+{
+	const struct vs_check *first = &verdict->checks[verdict->n_checks - 1];
+	struct vs_check more = {.rule = first->rule, .name = "policy condition"};
+	size_t at = 0;
+	if (first->passed || run->report.allowed || !vs_check_policy_more(run, &at, &more))
+		return;
+	while (verdict->n_checks < VS_VERDICT_CHECKS_MAX && vs_check_policy_more(run, &at, &more))
+		verdict->checks[verdict->n_checks++] = more;
+}
+
 /* Sets *ret_first to the first refusal; returns an error only when a check could not be made. */
 static VS_RC
 run_rows(struct vs_run *run, struct vs_verdict *verdict, vs_rc *ret_first, struct vs_err *err)
@@ -129,6 +142,8 @@ run_rows(struct vs_run *run, struct vs_verdict *verdict, vs_rc *ret_first, struc
 			return VS_OK;
 	}
 	verdict->passed = all && verdict->n_checks > 0;
+	if (run->has_report)
+		add_conditions(run, verdict);
 	return VS_OK;
 }
 

@@ -53,6 +53,12 @@ vs_check_fn vs_check_issuer, vs_check_expiry, vs_check_not_before, vs_check_issu
 	vs_check_lifetime, vs_check_audience, vs_check_type, vs_check_version, vs_check_nonce;
 vs_check_fn vs_check_tee_object, vs_check_floor, vs_check_own_key, vs_check_world, vs_check_policy;
 
+/*
+ * After the policy was evaluated: the next condition for this issuer that does not hold, from
+ * result *at on, as expected and seen. False when there is none any more.
+ */
+bool vs_check_policy_more(const struct vs_run *run, size_t *at, struct vs_check *ret);
+
 /* A claim that must have one value wherever it stands. */
 struct vs_floor {
 	const char *claim;
