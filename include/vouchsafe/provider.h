@@ -142,7 +142,7 @@ struct vs_evidence_src {
 
 /* ---- attestation and verdict ------------------------------------------------------------- */
 
-enum { VS_VERDICT_CHECKS_MAX = 48 };
+enum { VS_VERDICT_CHECKS_MAX = 64 };
 
 /* One check that was made. Texts are for people: cut, stripped, no token contents beyond claims. */
 struct vs_check {

@@ -139,6 +139,31 @@ check_hardware(struct vs_verify *s, struct vs_err *err)
 
 /* ---- attestation key ------------------------------------------------------------------------ */
 
+/* The Name of this modulus under the platform's template (facts of nine captures). */
+static vs_rc
+template_name(struct vs_bytes n, uint8_t ret[VS_TPM_NAME_BYTES], struct vs_err *err)
+{
+	static const uint8_t head[] = {0, 1, 0, 0xb, 0, 5, 4, 0x72, 0, 0, 0, 0x10, 0, 0x14, 0, 0xb,
+		8, 0, 0, 0, 0, 0, 1, 0};
+	const struct vs_bytes area[] = {{head, sizeof head}, n};
+	ret[0] = 0;
+	ret[1] = 0xb;
+	return vs_ev_hash(VS_HASH_SHA256, area, 2, ret + 2, err);
+}
+
+/* qualifiedSigner as it must be for HCLAkPub: a primary of the endorsement hierarchy. */
+static vs_rc
+qualified_signer(struct vs_bytes n, uint8_t ret[VS_TPM_NAME_BYTES], struct vs_err *err)
+{
+	static const uint8_t endorsement[] = {0x40, 0, 0, 0xb};
+	uint8_t name[VS_TPM_NAME_BYTES];
+	VS_TRY(template_name(n, name, err));
+	const struct vs_bytes parts[] = {{endorsement, sizeof endorsement}, {name, sizeof name}};
+	ret[0] = 0;
+	ret[1] = 0xb;
+	return vs_ev_hash(VS_HASH_SHA256, parts, 2, ret + 2, err);
+}
+
 /* What this machine's TPM shows at 0x81000003; the only source of the key on Trusted Launch. */
 static void
 check_ak_public(struct vs_verify *s)
@@ -152,6 +177,7 @@ check_ak_public(struct vs_verify *s)
 	vs_check_add(s->v, "T-A4", "attestation key is restricted",
 		(public.attributes & AK_MUST) == AK_MUST &&
 			(public.attributes & AK_MUST_NOT) == 0 &&
+			public.name_alg == VS_TPM_ALG_SHA256 &&
 			public.scheme == VS_TPM_ALG_RSASSA &&
 			public.scheme_hash == VS_TPM_ALG_SHA256,
 		"restricted, fixed, signs with RSASSA and SHA-256", "attributes %08x, scheme %04x",
@@ -164,6 +190,14 @@ check_ak_public(struct vs_verify *s)
 	vs_check_add(s->v, "T-A3", "attestation key of this TPM",
 		vs_bytes_eq(public.n, s->ak_n) && public.exponent == s->ak_e, "HCLAkPub",
 		vs_bytes_eq(public.n, s->ak_n) ? "HCLAkPub" : "another key");
+	uint8_t name[VS_TPM_NAME_BYTES] = {0}, expected[VS_TPM_NAME_BYTES] = {1};
+	char p[64], q[64];
+	const bool made = !vs_failed(vs_tpm_public_name(&public, name, NULL)) &&
+		!vs_failed(template_name(s->ak_n, expected, NULL));
+	vs_check_add(s->v, "T-A4", "attestation key's name",
+		made && memcmp(name, expected, sizeof name) == 0,
+		vs_check_hex(vs_bytes_of(expected, sizeof expected), p), "%s",
+		vs_check_hex(vs_bytes_of(name, sizeof name), q));
 }
 
 static vs_rc
@@ -175,22 +209,6 @@ check_ak(struct vs_verify *s, struct vs_err *err)
 		return vs_akcert_check(vs_buf_view(&s->ev->ak_cert), s->ak_n, s->x->roots,
 			s->x->at_unix, !s->confidential, s->v, err);
 	return VS_OK;
-}
-
-/* qualifiedSigner as it must be for HCLAkPub under the platform's template. */
-static vs_rc
-qualified_signer(struct vs_bytes n, uint8_t ret[VS_TPM_NAME_BYTES], struct vs_err *err)
-{
-	static const uint8_t head[] = {0, 1, 0, 0xb, 0, 5, 4, 0x72, 0, 0, 0, 0x10, 0, 0x14, 0, 0xb,
-		8, 0, 0, 0, 0, 0, 1, 0};
-	static const uint8_t endorsement[] = {0x40, 0, 0, 0xb};
-	uint8_t name[VS_TPM_NAME_BYTES] = {0, 0xb};
-	const struct vs_bytes area[] = {{head, sizeof head}, n};
-	VS_TRY(vs_ev_hash(VS_HASH_SHA256, area, 2, name + 2, err));
-	const struct vs_bytes parts[] = {{endorsement, sizeof endorsement}, {name, sizeof name}};
-	ret[0] = 0;
-	ret[1] = 0xb;
-	return vs_ev_hash(VS_HASH_SHA256, parts, 2, ret + 2, err);
 }
 
 /* ---- quote ---------------------------------------------------------------------------------- */
