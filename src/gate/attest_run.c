@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "gate/attempt_impl.h"
 
+#define PREFETCH_NS (INT64_C(1500) * 1000000)
+
 /* ---- what goes on beside the TPM ------------------------------------------------------------- */
 
 struct side {
@@ -50,12 +52,16 @@ fetch_amd_chain(void *arg)
 	return NULL;
 }
 
+/* A provider that is away must not hold up the next one: what is late is fetched when needed. */
 static void *
 fetch_signers(void *arg)
 {
 	struct side *x = arg;
+	const struct vs_clock *clock = &x->s->env.clock;
+	const int64_t soon = clock->ops->boot_ns(clock->self) + PREFETCH_NS;
 
-	x->rc = vs_trust_prefetch(x->provider->trust, x->deadline_boot_ns, &x->err);
+	x->rc = vs_trust_prefetch(x->provider->trust,
+		soon < x->deadline_boot_ns ? soon : x->deadline_boot_ns, &x->err);
 	return NULL;
 }
 

@@ -362,9 +362,13 @@ refuses_a_catalog_from_a_vault_that_mixes_keys_up(void **state)
 {
 	char *patterns[] = {(char[]){"k"}, NULL};
 	char *versioned[] = {(char[]){"k/" RK_VERSION}, NULL};
-	static const char *const kids[] = {RK_VAULT "/keys/l/" RK_VERSION, RK_VAULT "/keys/k",
+	static const char *const kids[] = {
+		RK_VAULT "/keys/l/" RK_VERSION,
+		RK_VAULT "/keys/k",
 		RK_VAULT "/keys/k/ffffffffffffffffffffffffffffffff",
-		"https://evil.net/keys/k/" RK_VERSION, "k"};
+		("https://evil.net/keys/k/" RK_VERSION),
+		"k",
+	};
 	struct vs_catalog_data *c = NULL;
 
 	(void)state;
