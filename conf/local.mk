@@ -20,5 +20,5 @@ install-data-hook:
 uninstall-hook:
 	rm -f '$(DESTDIR)$(prefix)/lib/sysusers.d/vouchsafe.conf' '$(DESTDIR)$(prefix)/lib/tmpfiles.d/vouchsafe.conf'
 
-dist_man_MANS += %D%/man/vouchsafe.1 %D%/man/vouchsafe.conf.5 %D%/man/vouchsafe-agent.8 %D%/man/vouchsafe-pkcs11.7
+dist_man_MANS += %D%/man/vouchsafe.1 %D%/man/vouchsafe.conf.5 %D%/man/vouchsafe-policy.5 %D%/man/vouchsafe-agent.8 %D%/man/vouchsafe-pkcs11.7
 EXTRA_DIST += %D%/vouchsafe.conf

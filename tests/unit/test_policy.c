@@ -476,6 +476,37 @@ weak_documents_are_recognised(void **state)
 	}
 }
 
+/* The documents that the manual shows, and the sample that is installed. */
+static void
+documents_of_the_manual_are_valid(void **state)
+{
+	struct vs_err err = {0};
+	char path[1024];
+	size_t n = 0;
+	(void)state;
+	snprintf(path, sizeof path, "%s/conf/man/vouchsafe-policy.5", VS_TEST_SRCDIR);
+	VS_CLEANUP(vs_buf_done) struct vs_buf page = kit_file(path);
+	for (const char *at = vs_buf_cstr(&page); (at = strstr(at, "\n{\n")) != NULL; n++) {
+		const char *end = strstr(at, "\n.Ed");
+		VS_CLEANUP(vs_policy_unrefp) struct vs_policy *policy = NULL;
+		assert_non_null(end);
+		assert_ok(
+			vs_policy_parse(vs_bytes_of(at, (size_t)(end - at)), &policy, &err), &err);
+		assert_int_equal(vs_policy_is_local(policy), n == 1);
+		assert_int_equal(vs_policy_max_lease_s(policy), n == 1 ? 900 : 0);
+		assert_true(vs_policy_demands_tee(policy));
+		at = end;
+	}
+	assert_int_equal(n, 2);
+	snprintf(path, sizeof path, "%s/conf/policy/azure-cvm-snp.json", VS_TEST_SRCDIR);
+	VS_CLEANUP(vs_buf_done) struct vs_buf sample = kit_file(path);
+	VS_CLEANUP(vs_policy_unrefp) struct vs_policy *policy = NULL;
+	assert_ok(vs_policy_parse(vs_buf_view(&sample), &policy, &err), &err);
+	assert_false(vs_policy_is_local(policy));
+	assert_true(vs_policy_demands_tee(policy));
+	assert_null(vs_policy_planted_claim(policy));
+}
+
 int
 main(void)
 {
@@ -489,6 +520,7 @@ main(void)
 		cmocka_unit_test(leases_can_be_limited_by_a_local_policy),
 		cmocka_unit_test(differences_are_named_one_by_one),
 		cmocka_unit_test(weak_documents_are_recognised),
+		cmocka_unit_test(documents_of_the_manual_are_valid),
 	};
 	const int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	forge_done();
