@@ -41,6 +41,7 @@ each_tampering_is_found_by_its_check(void **state)
 		{"event-log digest", LAB_CHECK_LOG_REPLAY},
 		{"event-log data", LAB_CHECK_LOG_DATA},
 		{"event-log drop", LAB_CHECK_LOG_REPLAY},
+		{"event-log cut", LAB_CHECK_LOG_FORM},
 		{"ak-cert", LAB_CHECK_AIK_CERT_KEY},
 		{"ak-cert-foreign", LAB_CHECK_AIK_CERT_CHAIN},
 		{"vcek", LAB_CHECK_REPORT_SIGNATURE},
@@ -126,7 +127,55 @@ says_what_it_cannot_tamper_with(void **state)
 	size_t n = 0;
 	for (const char *const *k = lab_machine_tamper_kinds(); *k; k++)
 		n++;
-	assert_int_equal(n, 17);
+	assert_int_equal(n, 19);
+}
+
+static vs_rc
+try_collect(const struct lab_guest_options *o, struct vs_err *err)
+{
+	struct lab_guest *guest = NULL;
+	json_t *info = NULL;
+	VS_TRY(lab_guest_start(f.lab.machine, &guest, err));
+	const vs_rc rc = lab_guest_collect(guest, o, &info, err);
+	lab_guest_stop(guest);
+	if (!vs_failed(rc))
+		json_decref(info);
+	return rc;
+}
+
+/* States of real machines in which there is nothing to attest with; the TPM's codes are theirs. */
+static void
+shows_the_codes_of_machines_that_lack_something(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *words;
+		long code;
+	} cases[] = {{"ak-missing", 0x18b}, {"ak-cert missing", 0x14a}, {"trusted-launch", 0x18b}};
+	for (size_t i = 0; i < 3; i++) {
+		struct vs_err err = {0};
+		fixture_tamper(&f, cases[i].words);
+		assert_code(try_collect(&(struct lab_guest_options){0}, &err), TPM);
+		assert_int_equal(err.frames[0].foreign & 0xfff, cases[i].code);
+		fixture_tamper(&f, "undo");
+		assert_ok(try_collect(&(struct lab_guest_options){0}, &err), &err);
+	}
+	fixture_tamper(&f, "trusted-launch");
+	json_t *info =
+		fixture_collect(f.lab.machine, &(struct lab_guest_options){.trusted_launch = true});
+	struct lab_facts facts;
+	struct lab_refusal why;
+	assert_int_equal(fixture_verify(&f, info, &facts, &why), LAB_CHECK_NONE);
+	assert_false(facts.tee || facts.compliant);
+	assert_string_equal(facts.vm_id, "D3FD4B09-37A3-40D5-8F2A-EA80762213CC");
+	lab_facts_done(&facts);
+	json_decref(info);
+	fixture_tamper(&f, "undo");
+	struct vs_err err = {0};
+	fixture_tamper(&f, "event-log missing");
+	assert_true(vs_failed(try_collect(&(struct lab_guest_options){0}, &err)));
+	fixture_tamper(&f, "undo");
+	assert_ok(try_collect(&(struct lab_guest_options){0}, &err), &err);
 }
 
 int
@@ -136,6 +185,7 @@ main(void)
 		cmocka_unit_test(each_tampering_is_found_by_its_check),
 		cmocka_unit_test(reports_what_it_does_not_refuse),
 		cmocka_unit_test(says_what_it_cannot_tamper_with),
+		cmocka_unit_test(shows_the_codes_of_machines_that_lack_something),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }

@@ -173,19 +173,22 @@ sign_token(struct lab_maa *maa, json_t *claims, bool unsecured, struct vs_buf *o
 {
 	const enum lab_token_defect defect = lab_machine_token_defect(maa->lab->machine);
 	const char *issuer = maa->lab->url[LAB_MAA];
-	struct lab_maa_key key = maa->keys.key[LAB_KEY_GOOD];
+	struct lab_maa_key key = maa->keys.key[LAB_KEY_GOOD], unknown = {0};
 	spoil_claims(claims, defect);
 	if (defect == LAB_TOKEN_SHORT_KEY)
 		key = maa->keys.key[LAB_KEY_SHORT];
 	else if (defect == LAB_TOKEN_EXPIRED_KEY)
 		key = maa->keys.key[LAB_KEY_EXPIRED];
-	else if (defect == LAB_TOKEN_UNKNOWN_KEY)
-		key = maa->keys.key[LAB_KEY_UNKNOWN];
-	else if (defect == LAB_TOKEN_WRONG_KEY)
+	else if (defect == LAB_TOKEN_UNKNOWN_KEY) {
+		VS_TRY(lab_maa_key_unknown(&unknown, NULL));
+		key = unknown;
+	} else if (defect == LAB_TOKEN_WRONG_KEY)
 		key.key = maa->keys.key[LAB_KEY_EXPIRED].key;
-	if (unsecured || defect == LAB_TOKEN_ALG_NONE)
-		return lab_maa_unsecured(&key, issuer, claims, out, NULL);
-	return lab_maa_sign(&key, issuer, claims, out, NULL);
+	const bool bare = unsecured || defect == LAB_TOKEN_ALG_NONE;
+	const vs_rc rc = bare ? lab_maa_unsecured(&key, issuer, claims, out, NULL)
+			      : lab_maa_sign(&key, issuer, claims, out, NULL);
+	EVP_PKEY_free(unknown.key);
+	return rc;
 }
 
 bool

@@ -46,8 +46,7 @@ lab_maa_keys_make(const char *issuer, struct lab_maa_keys *ret, struct vs_err *e
 		{0},
 	};
 	const int64_t day = 86400, now = (int64_t)time(NULL);
-	struct lab_new_key jobs[LAB_KEYS_COUNT_] = {
-		{.bits = 1024}, {.bits = 2048}, {.bits = 2048}, {.bits = 2048}};
+	struct lab_new_key jobs[LAB_KEYS_COUNT_] = {{.bits = 1024}, {.bits = 2048}, {.bits = 2048}};
 	memset(ret, 0, sizeof *ret);
 	VS_TRY(lab_new_keys(jobs, LAB_KEYS_COUNT_, err));
 	vs_rc rc = VS_OK;
@@ -70,6 +69,20 @@ lab_maa_keys_make(const char *issuer, struct lab_maa_keys *ret, struct vs_err *e
 	}
 	if (vs_failed(rc))
 		lab_maa_keys_done(ret);
+	return rc;
+}
+
+vs_rc
+lab_maa_key_unknown(struct lab_maa_key *ret, struct vs_err *err)
+{
+	struct lab_new_key job = {.bits = 2048};
+	memset(ret, 0, sizeof *ret);
+	VS_TRY(lab_new_keys(&job, 1, err));
+	const vs_rc rc = make_kid(job.key, ret->kid, err);
+	if (vs_failed(rc))
+		EVP_PKEY_free(job.key);
+	else
+		ret->key = job.key;
 	return rc;
 }
 
@@ -132,7 +145,7 @@ json_t *
 lab_maa_jwks(const struct lab_maa_keys *k, bool full)
 {
 	json_t *keys = json_array();
-	for (size_t i = 0; i < LAB_KEYS_PUBLISHED_; i++)
+	for (size_t i = 0; i < LAB_KEYS_COUNT_; i++)
 		json_array_append_new(keys, jwk(&k->key[i], full));
 	return json_pack("{s:o}", "keys", keys);
 }

@@ -16,8 +16,6 @@ enum lab_maa_key_kind {
 	LAB_KEY_SHORT, /* 1024 bits, as in the real key sets until 2025; first, as a trap */
 	LAB_KEY_GOOD, /* signs */
 	LAB_KEY_EXPIRED, /* its certificate ended yesterday */
-	LAB_KEYS_PUBLISHED_,
-	LAB_KEY_UNKNOWN = LAB_KEYS_PUBLISHED_, /* in no key set */
 	LAB_KEYS_COUNT_,
 };
 
@@ -34,6 +32,9 @@ struct lab_maa_keys {
 /* issuer: the provider's URL, subject of the certificates. */
 VS_RC lab_maa_keys_make(const char *issuer, struct lab_maa_keys *ret, struct vs_err *err);
 void lab_maa_keys_done(struct lab_maa_keys *k);
+
+/* A key that is in no key set: only key and kid. */
+VS_RC lab_maa_key_unknown(struct lab_maa_key *ret, struct vs_err *err);
 
 /* {"keys":[...]}; full adds alg, use, n, e as in 2026. A new object, NULL without memory. */
 json_t *lab_maa_jwks(const struct lab_maa_keys *k, bool full);

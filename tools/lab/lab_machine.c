@@ -45,6 +45,8 @@ lab_rsa_public(const uint8_t *n, size_t size, EVP_PKEY **ret, struct vs_err *err
 vs_rc
 lab_machine_refresh(struct lab_machine *m, struct vs_err *err)
 {
+	if (m->trusted_launch)
+		return VS_OK;
 	VS_CLEANUP(vs_buf_done) struct vs_buf json = {0}, blob = {0};
 	uint8_t user_data[LAB_USER_DATA_SIZE], report[LAB_SNP_SIZE];
 	VS_TRY(lab_tpm_read_user_data(m->tpm, user_data, err));
@@ -127,6 +129,17 @@ lab_machine_write_log(struct lab_machine *m, struct vs_bytes log, struct vs_err 
 	return vs_file_replace(m->event_log, 0600, log, err);
 }
 
+/* What the platform does with its indices while it still may. */
+static vs_rc
+set_indices(struct lab_machine *m, struct vs_err *err)
+{
+	if (lab_tpm_has_index(m->tpm, LAB_NV_REPORT) == m->trusted_launch)
+		VS_TRY(lab_tpm_renew_platform(m->tpm, LAB_NV_REPORT, !m->trusted_launch, err));
+	if (m->ak_cert_missing)
+		VS_TRY(lab_tpm_renew_platform(m->tpm, LAB_NV_AK_CERT, true, err));
+	return VS_OK;
+}
+
 vs_rc
 lab_machine_boot(struct lab_machine *m, struct vs_err *err)
 {
@@ -145,6 +158,7 @@ lab_machine_boot(struct lab_machine *m, struct vs_err *err)
 		VS_TRY(lab_tpm_extend(
 			m->tpm, m->boot.events[i].pcr, &m->boot.events[i].digests, err));
 	VS_TRY(lab_machine_write_log(m, vs_buf_view(&m->boot.log), err));
+	VS_TRY(set_indices(m, err));
 	VS_TRY(lab_machine_refresh(m, err));
 	return lab_tpm_lock_platform(m->tpm, err);
 }
@@ -186,7 +200,6 @@ provision(struct lab_machine *m, struct vs_err *err)
 {
 	VS_TRY(lab_machine_install_ak(m, LAB_AK_GENUINE, m->self.ak_n, err));
 	VS_TRY(lab_tpm_define_platform(m->tpm, LAB_NV_AK_CERT, err));
-	VS_TRY(lab_tpm_define_platform(m->tpm, LAB_NV_REPORT, err));
 	return lab_machine_certify_ak(m, m->self.ak_n, err);
 }
 

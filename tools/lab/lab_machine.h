@@ -52,7 +52,10 @@ VS_RC lab_machine_thim(struct lab_machine *m, struct vs_buf *json, struct vs_err
  *   vmpl N               ... or which is made for another privilege level
  *   paravisor            ... or of a machine started with other firmware
  *   stale-report [N]     the report is not made anew (for the next N readings)
- *   event-log [data|digest|drop]    edit the log, not the PCRs
+ *   event-log [data|digest|drop|cut|missing]   edit the log, not the PCRs
+ *   ak-missing           no key at 0x81000003
+ *   trusted-launch       boot as a machine without a TEE
+ *   ak-cert missing      the certificate's index was never written
  *   ak-cert              the certificate of another key at 0x01C101D0
  *   ak-cert-foreign      a certificate for this key from a CA nobody knows
  *   vcek                 a report signed by a key that the certificate does not name

@@ -34,6 +34,8 @@ struct lab_machine {
 	bool secure_boot;
 	struct lab_rm rm;
 	bool stale_forever, debug, migratable, other_paravisor; /* tampered with */
+	bool trusted_launch; /* no TEE: the report's index is not there */
+	bool ak_cert_missing; /* its index was never written */
 	unsigned stale_readings; /* to be answered with the old report */
 	uint32_t vmpl;
 	int token_defect; /* atomic; the attestation service asks */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
@@ -162,6 +163,25 @@ tamper_vmpl(struct lab_machine *m, const char *arg, struct vs_buf *said, struct 
 }
 
 static vs_rc
+tamper_trusted_launch(
+	struct lab_machine *m, const char *arg, struct vs_buf *said, struct vs_err *err)
+{
+	(void)arg;
+	m->trusted_launch = true;
+	VS_TRY(lab_machine_reboot(m, err));
+	return vs_buf_add_str(
+		said, "the machine is now one without a TEE: nothing but a vTPM", err);
+}
+
+static vs_rc
+tamper_no_ak(struct lab_machine *m, const char *arg, struct vs_buf *said, struct vs_err *err)
+{
+	(void)arg;
+	lab_tpm_drop_ak(m->tpm);
+	return vs_buf_add_str(said, "there is no attestation key at 0x81000003", err);
+}
+
+static vs_rc
 tamper_reboot(struct lab_machine *m, const char *arg, struct vs_buf *said, struct vs_err *err)
 {
 	(void)arg;
@@ -228,15 +248,29 @@ tamper_log(struct lab_machine *m, const char *arg, struct vs_buf *said, struct v
 			log.n - loader->at - loader->n);
 		log.n -= loader->n;
 		VS_TRY(vs_buf_add_str(said, "an event is missing from the log", err));
+	} else if (strcmp(how, "cut") == 0) {
+		log.n = loader->at + loader->n / 2;
+		VS_TRY(vs_buf_add_str(said, "the log ends in the middle of an event", err));
+	} else if (strcmp(how, "missing") == 0) {
+		if (unlink(m->event_log) != 0)
+			VS_FAIL_N(err, FILE, errno, "the log cannot be removed");
+		return vs_buf_add_str(said, "there is no event log", err);
 	} else
-		VS_FAIL(err, USAGE, "event-log takes data, digest or drop");
+		VS_FAIL(err, USAGE, "event-log takes data, digest, drop, cut or missing");
 	return lab_machine_write_log(m, vs_buf_view(&log), err);
 }
 
 static vs_rc
 tamper_ak_cert(struct lab_machine *m, const char *arg, struct vs_buf *said, struct vs_err *err)
 {
-	(void)arg;
+	if (arg && strcmp(arg, "missing") == 0) {
+		m->ak_cert_missing = true;
+		VS_TRY(lab_machine_reboot(m, err));
+		return vs_buf_add_str(
+			said, "the certificate's index was never written (0x14A)", err);
+	}
+	if (arg)
+		VS_FAIL(err, USAGE, "ak-cert takes missing or nothing");
 	struct lab_new_key job = {.bits = 2048};
 	VS_CLEANUP(vs_buf_done) struct vs_buf der = {0};
 	VS_TRY(lab_new_keys(&job, 1, err));
@@ -311,6 +345,7 @@ tamper_undo(struct lab_machine *m, const char *arg, struct vs_buf *said, struct 
 	lab_identity_free(VS_TAKE(m->foreign));
 	EVP_PKEY_free(VS_TAKE(m->sign_with));
 	m->stale_forever = m->debug = m->migratable = m->other_paravisor = false;
+	m->trusted_launch = m->ak_cert_missing = false;
 	m->stale_readings = 0;
 	m->vmpl = 0;
 	__atomic_store_n(&m->token_defect, LAB_TOKEN_NONE, __ATOMIC_SEQ_CST);
@@ -338,7 +373,9 @@ static const struct {
 	{"paravisor", tamper_paravisor, 0},
 	{"stale-report", tamper_stale, 1},
 	{"event-log", tamper_log, 1},
-	{"ak-cert", tamper_ak_cert, 0},
+	{"ak-cert", tamper_ak_cert, 1},
+	{"ak-missing", tamper_no_ak, 0},
+	{"trusted-launch", tamper_trusted_launch, 0},
 	{"ak-cert-foreign", tamper_ak_ca, 0},
 	{"vcek", tamper_vcek, 0},
 	{"token", tamper_token, 1},
@@ -376,9 +413,8 @@ lab_machine_tamper(
 		return rc;
 	}
 	VS_FAIL(err, USAGE,
-		"the ways to tamper are pcr N, secure-boot off, ak, foreign-report, debug-bit, "
-		"migratable, "
-		"vmpl N, paravisor, stale-report [N], event-log, ak-cert, ak-cert-foreign, vcek, "
-		"token "
-		"WHAT, clock +S, reboot, undo");
+		"the ways to tamper are pcr N, secure-boot off, ak, ak-missing, ak-cert, "
+		"ak-cert-foreign, "
+		"foreign-report, debug-bit, migratable, vmpl N, paravisor, stale-report [N], "
+		"trusted-launch, event-log, vcek, token WHAT, clock +S, reboot, undo");
 }

@@ -256,7 +256,7 @@ lab_roots_new(struct lab_roots **ret, struct vs_err *err)
 		VS_FAIL(err, MEMORY, "out of memory");
 	r->refs = 1;
 	struct lab_new_key jobs[] = {
-		{.bits = 3072}, {.bits = 3072}, {.bits = 2048}, {.bits = 2048}, {.bits = 0}};
+		{.bits = 2048}, {.bits = 2048}, {.bits = 2048}, {.bits = 2048}, {.bits = 0}};
 	vs_rc rc = lab_new_keys(jobs, 5, err);
 	r->ark.key = jobs[0].key;
 	r->ask.key = jobs[1].key;

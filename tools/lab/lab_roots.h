@@ -2,7 +2,7 @@
 /*
  * Who vouches for the emulated hardware: a virtual TPM CA, a processor vendor, a firmware vendor.
  * All keys are made for one lab and every name says LAB. The real vendors' RSA keys have 4096
- * bits; the lab's have 3072 (processor) and 2048 (vTPM), so that a lab is up in two seconds.
+ * bits; the lab's have 2048, so that a lab is up in a second or two.
  */
 #ifndef LAB_LAB_ROOTS_H
 #define LAB_LAB_ROOTS_H

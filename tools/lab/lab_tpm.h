@@ -44,6 +44,9 @@ VS_RC lab_tpm_exchange(struct lab_tpm *t, const uint8_t *cmd, size_t n, uint8_t 
 /* The platform's ESYS context. */
 ESYS_CONTEXT *lab_tpm_esys(struct lab_tpm *t);
 
+/* Authorisation of the platform's indices. */
+const TPM2B_AUTH *lab_tpm_nv_auth(const struct lab_tpm *t);
+
 /* VS_E_TPM with the TPM's own words, or VS_OK. */
 VS_RC lab_tpm_rc(TSS2_RC rc, const char *what, struct vs_err *err);
 #define LAB_TPM(err, what, call) VS_TRY(lab_tpm_rc((call), (what), (err)))
@@ -57,8 +60,14 @@ enum lab_ak_kind {
 VS_RC
 lab_tpm_set_ak(struct lab_tpm *t, enum lab_ak_kind kind, TPM2B_PUBLIC *ret, struct vs_err *err);
 
+/* Take the key at 0x81000003 away. */
+void lab_tpm_drop_ak(struct lab_tpm *t);
+
 /* A platform index of LAB_NV_SIZE bytes which only the platform can write. */
 VS_RC lab_tpm_define_platform(struct lab_tpm *t, uint32_t index, struct vs_err *err);
+/* Make it there, never written, or not there. Only before the platform is locked. */
+VS_RC lab_tpm_renew_platform(struct lab_tpm *t, uint32_t index, bool there, struct vs_err *err);
+bool lab_tpm_has_index(struct lab_tpm *t, uint32_t index);
 /* Replace its content, padded with zeros. */
 VS_RC
 lab_tpm_write_platform(struct lab_tpm *t, uint32_t index, struct vs_bytes data, struct vs_err *err);

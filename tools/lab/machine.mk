@@ -5,7 +5,7 @@ libvslabmachine_la_SOURCES = \
 	%D%/lab_roots.c %D%/lab_roots.h \
 	%D%/lab_log.c %D%/lab_log.h \
 	%D%/lab_report.c %D%/lab_report.h \
-	%D%/lab_tpm.c %D%/lab_tpm.h \
+	%D%/lab_tpm.c %D%/lab_tpm.h %D%/lab_tpm_setup.c \
 	%D%/lab_proxy.c %D%/lab_proxy.h \
 	%D%/lab_rm.c %D%/lab_rm.h \
 	%D%/lab_machine.c %D%/lab_machine.h %D%/lab_machine_priv.h \
