@@ -64,6 +64,14 @@ tests_unit_test_cmd_policy_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)
 tests_unit_test_cmd_policy_LDADD = $(token_test_libs)
 TESTS += tests/unit/test_cmd_token tests/unit/test_cmd_policy
 
+check_PROGRAMS += tests/unit/test_token_faults
+tests_unit_test_token_faults_SOURCES = tests/unit/test_token_faults.c $(token_case_sources)
+tests_unit_test_token_faults_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_token_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
+	-Wl,--wrap=reallocarray,--wrap=strdup,--wrap=strndup
+tests_unit_test_token_faults_LDADD = $(token_test_libs)
+TESTS += tests/unit/test_token_faults
+
 # Recordings that may not be distributed: make check-recordings RECORDINGS=folder
 .PHONY: check-recordings
 check-recordings: tests/unit/test_token_real
