@@ -3,10 +3,11 @@
 
 #include <openssl/ec.h>
 #include <openssl/evp.h>
-#include <openssl/rsa.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "lab/lab_rsa.h"
 
 enum { JOBS_MAX = 32, THREADS = 4 };
 
@@ -59,7 +60,7 @@ lab_keygen(enum lab_key_type type)
 		return NULL;
 	if (row->group != NULL)
 		return EVP_EC_gen(row->group);
-	return EVP_RSA_gen(row->bits);
+	return lab_rsa_gen(row->bits);
 }
 
 struct lab_keygen_pool {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "lab/lab_rsa.h"
 #include "lab/lab_roots.h"
 
 #include <pthread.h>
@@ -36,7 +37,7 @@ keygen_thread(void *arg)
 	else if (job->bits == 384)
 		job->key = EVP_EC_gen("P-384");
 	else
-		job->key = EVP_RSA_gen(job->bits);
+		job->key = lab_rsa_gen(job->bits);
 	return NULL;
 }
 

@@ -82,3 +82,9 @@ TESTS += tests/lab/test_lab_sdk.sh
 dist_man_MANS += %D%/vouchsafe-lab.1
 EXTRA_DIST += tests/lab/test_lab_manual.sh
 TESTS += tests/lab/test_lab_manual.sh
+
+check_PROGRAMS += tests/lab/test_lab_rsa
+tests_lab_test_lab_rsa_SOURCES = tests/lab/test_lab_rsa.c
+tests_lab_test_lab_rsa_CPPFLAGS = $(LABKIT_CPPFLAGS)
+tests_lab_test_lab_rsa_LDADD = libvslabmachine.la $(CRYPTO_LIBS) -lcmocka
+TESTS += tests/lab/test_lab_rsa

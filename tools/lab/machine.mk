@@ -2,6 +2,7 @@
 # The emulated machine and the attestation service, as a convenience library of vouchsafe-lab.
 noinst_LTLIBRARIES += libvslabmachine.la
 libvslabmachine_la_SOURCES = \
+	%D%/lab_rsa.c %D%/lab_rsa.h \
 	%D%/lab_roots.c %D%/lab_roots.h \
 	%D%/lab_log.c %D%/lab_log.h \
 	%D%/lab_report.c %D%/lab_report.h \
