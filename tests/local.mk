@@ -16,7 +16,8 @@ interop = \
 	%D%/interop/gnutls.sh \
 	%D%/interop/openssl-engine.sh \
 	%D%/interop/ssh.sh \
-	%D%/interop/refusals.sh
+	%D%/interop/refusals.sh \
+	%D%/interop/cli.sh
 TESTS += $(interop)
 EXTRA_DIST += $(interop) %D%/interop/lib.sh
 check_PROGRAMS += tests/interop/client

@@ -82,12 +82,13 @@ record(struct vs_cli_world *w, const char *label, vs_rc outcome, const struct vs
 	if (!w->audit)
 		return VS_OK;
 	const enum vs_cat cat = vs_code_cat(outcome.code);
-	VS_TRY(vs_audit_begin(w->audit,
-		!vs_failed(outcome)            ? "attest"
-			: cat == VS_CAT_POLICY ? "refusal"
-					       : "unreachable",
-		&rec, err));
+	const char *const result = !vs_failed(outcome) ? "granted"
+		: cat == VS_CAT_POLICY                 ? "refused"
+						       : "unreachable";
+	VS_TRY(vs_audit_begin(w->audit, "attempt", &rec, err));
 	vs_audit_str(rec, "token", label);
+	vs_audit_str(rec, "kind", "tool");
+	vs_audit_str(rec, "result", result);
 	vs_audit_verdict(rec, v);
 	if (vs_failed(outcome))
 		vs_audit_err(rec, why);

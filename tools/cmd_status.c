@@ -69,11 +69,10 @@ print_report(const struct report *r, bool lab)
 		(void)printf(
 			"  no agent runs, and the audit log has no verdict about this token\n");
 	} else {
-		(void)printf("  no agent runs; last verdict in the audit log (record %llu, %s):\n  "
-			     "%s%s%s\n",
+		(void)printf(
+			"  no agent runs; last verdict in the audit log (record %llu, %s): %s\n",
 			(unsigned long long)r->last.seq, r->last.time,
-			r->last.granted ? "granted" : "refused: ",
-			r->last.granted ? "" : r->last.code, "");
+			r->last.granted ? "granted" : r->last.code);
 		if (!r->last.granted)
 			(void)printf("  %s\n", r->last.sentence);
 	}

@@ -21,7 +21,19 @@ vs_check_segments(struct vs_run *run, const struct vs_check_row *row, struct vs_
 	struct vs_err *err)
 {
 	(void)row;
-	snprintf(check->expected, sizeof check->expected, "three segments");
+	const char *empty = "";
+	size_t n = 1, length = 0;
+	for (size_t i = 0; i < run->text.n; i++) {
+		const bool dot = run->text.p[i] == '.';
+		if ((dot || i + 1 == run->text.n) && length + !dot == 0)
+			empty = ", one of them empty";
+		if (dot && i + 1 == run->text.n)
+			empty = ", the last one empty (no signature)";
+		n += dot;
+		length = dot ? 0 : length + 1;
+	}
+	snprintf(check->expected, sizeof check->expected, "three segments, none empty");
+	snprintf(check->seen, sizeof check->seen, "%zu%s", n, empty);
 	return vs_jws_split(run->text, &run->parts, err);
 }
 

@@ -420,9 +420,11 @@ vs_maa_open(struct vs_ossl *ossl, struct vs_bytes text, const struct vs_evidence
 			*err = why;
 		return rc;
 	}
+	/* A check that says no, not a broken answer: what was sealed for another key is a replay. */
 	if (!opened || vs_failed(rc))
-		VS_FAIL(err, ANSWER,
-			"the attestation service's answer does not open with this machine's key");
+		VS_FAIL(err, REFUSED_BINDING,
+			"the attestation service's answer was not made for the transport key of this "
+			"exchange: it is an old one, another machine's, or changed");
 	vs_buf_move(ret_token, &token);
 	return VS_OK;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lab/lab.h"
+#include "lab/lab_lie.h"
 
 static const struct lab_fault_row rows[] = {
 	{"refused", LAB_FAULT_REFUSED, LAB_FAULT_LISTEN, 0, false,
@@ -91,6 +92,32 @@ static const struct lab_fault_row rows[] = {
 		"the vault's firewall", "ForbiddenByFirewall"},
 	{"forbidden-connection", LAB_FAULT_FORBIDDEN, LAB_FAULT_ANSWER, 403, false,
 		"no public access", "ForbiddenByConnection"},
+	{"replay", LAB_FAULT_LIES, LAB_FAULT_LIE, LAB_LIE_REPLAY, false,
+		"the previous attestation answer once more", NULL},
+	{"token-other-key", LAB_FAULT_LIES, LAB_FAULT_LIE, LAB_LIE_TOKEN_OTHER_KEY, false,
+		"a token for another machine's key", NULL},
+	{"token-expired", LAB_FAULT_LIES, LAB_FAULT_LIE, LAB_LIE_TOKEN_EXPIRED, false,
+		"a token that ended an hour ago", NULL},
+	{"token-future", LAB_FAULT_LIES, LAB_FAULT_LIE, LAB_LIE_TOKEN_FUTURE, false,
+		"a token that begins in an hour", NULL},
+	{"token-issuer", LAB_FAULT_LIES, LAB_FAULT_LIE, LAB_LIE_TOKEN_ISSUER, false,
+		"a token of another provider of the region", NULL},
+	{"token-alg-none", LAB_FAULT_LIES, LAB_FAULT_LIE, LAB_LIE_TOKEN_ALG_NONE, false,
+		"a token without signature", NULL},
+	{"token-signature", LAB_FAULT_LIES, LAB_FAULT_LIE, LAB_LIE_TOKEN_SIGNATURE, false,
+		"a token with a wrong signature", NULL},
+	{"token-nonce", LAB_FAULT_LIES, LAB_FAULT_LIE, LAB_LIE_TOKEN_NONCE, false,
+		"a token with another nonce", NULL},
+	{"release-other-key", LAB_FAULT_LIES, LAB_FAULT_LIE, LAB_LIE_RELEASE_OTHER_KEY, false,
+		"another key under the name that was asked for", NULL},
+	{"release-other-version", LAB_FAULT_LIES, LAB_FAULT_LIE, LAB_LIE_RELEASE_OTHER_VERSION,
+		false, "another version than was asked for", NULL},
+	{"release-flip", LAB_FAULT_LIES, LAB_FAULT_LIE, LAB_LIE_RELEASE_FLIP, false,
+		"one changed byte in the wrapped key", NULL},
+	{"release-foreign", LAB_FAULT_LIES, LAB_FAULT_LIE, LAB_LIE_RELEASE_FOREIGN, false,
+		"signed by somebody else than its certificate says", NULL},
+	{"release-wrong-private", LAB_FAULT_LIES, LAB_FAULT_LIE, LAB_LIE_RELEASE_WRONG_PRIVATE,
+		false, "a private key that does not match the public one", NULL},
 	{NULL, LAB_FAULT_NONE, LAB_FAULT_ANSWER, 0, false, NULL, NULL},
 };
 
@@ -364,6 +391,7 @@ lab_fault_content(const struct lab_fault *fault, struct lab_resp *resp)
 		resp->chunked = false;
 		lab_resp_error(resp, 403, "Forbidden", forbidden_text(fault->inner), fault->inner);
 		break;
+	case LAB_FAULT_LIES:
 	case LAB_FAULT_NONE:
 	case LAB_FAULT_REFUSED:
 	case LAB_FAULT_RESET:

@@ -18,6 +18,7 @@ enum lab_fault_stage {
 	LAB_FAULT_ACCEPT, /* instead of reading anything */
 	LAB_FAULT_TLS, /* another certificate or protocol version */
 	LAB_FAULT_ANSWER, /* the request was read; the answer is changed or spoilt */
+	LAB_FAULT_LIE, /* the service itself makes a false answer; status is the enum lab_lie */
 };
 
 enum lab_fault_kind {
@@ -60,6 +61,7 @@ enum lab_fault_kind {
 	LAB_FAULT_REDIRECT,
 	LAB_FAULT_STATUS,
 	LAB_FAULT_FORBIDDEN,
+	LAB_FAULT_LIES,
 	LAB_FAULT_COUNT_,
 };
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "lab/lab_lie.h"
 #include "lab/lab_maa.h"
 
 #include <stdarg.h>
@@ -86,6 +87,7 @@ lab_maa_free(struct lab_maa *maa)
 		free(maa->policy[i].jws);
 		json_decref(maa->policy[i].signer);
 	}
+	vs_buf_done(&maa->last_answer);
 	pthread_mutex_destroy(&maa->lock);
 	free(maa);
 }
@@ -246,6 +248,22 @@ get_nocase(const json_t *o, const char *name)
 	return NULL;
 }
 
+/* Each answer is kept for a moment when somebody wants it replayed. */
+static bool
+keep_or_replay(
+	struct lab_maa *maa, enum lab_lie lie, struct vs_buf *answer, struct lab_maa_error *e)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf mine = {.max = LAB_BODY_MAX};
+	pthread_mutex_lock(&maa->lock);
+	vs_rc rc = vs_buf_add(&mine, answer->p, answer->n, NULL);
+	if (!vs_failed(rc) && lie == LAB_LIE_REPLAY && maa->last_answer.n > 0)
+		rc = vs_buf_set(answer, maa->last_answer.p, maa->last_answer.n, NULL);
+	if (!vs_failed(rc))
+		vs_buf_move(&maa->last_answer, &mine);
+	pthread_mutex_unlock(&maa->lock);
+	return !vs_failed(rc) || lab_maa_fail(e, 500, "InternalError", "no memory");
+}
+
 static bool
 attest_azure_guest(
 	struct lab_maa *maa, const json_t *body, struct vs_buf *answer, struct lab_maa_error *e)
@@ -260,14 +278,19 @@ attest_azure_guest(
 			e, 400, "InvalidParameter", "AttestationInfo is missing or not base64url.");
 	if (!verify_guest(maa, vs_buf_view(&info), &facts, e))
 		return false;
+	const enum lab_lie lie = lab_lie_take(maa->lab, LAB_MAA, "/attest/AzureGuest");
 	json_t *claims = lab_claims_azurevm(&facts);
 	bool ok = claims &&
 		lab_maa_issue(maa, LAB_TEE_AZURE_GUEST, claims, NULL, lab_now(maa->lab), &token, e);
+	if (ok &&
+		vs_failed(lab_lie_token(lie, &maa->keys.key[LAB_KEY_GOOD], maa->lab->url[LAB_MAA],
+			claims, &token, NULL)))
+		ok = lab_maa_fail(e, 500, "InternalError", "the false token cannot be made");
 	if (ok && vs_failed(lab_maa_envelope(vs_buf_view(&token), facts.enc_n, answer, NULL)))
 		ok = lab_maa_fail(e, 500, "InternalError", "the token cannot be encrypted");
 	json_decref(claims);
 	lab_facts_done(&facts);
-	return ok;
+	return ok && keep_or_replay(maa, lie, answer, e);
 }
 
 static bool
@@ -383,8 +406,11 @@ collect_facts(struct lab_maa *maa, struct lab_facts *facts, struct vs_err *err)
 	struct lab_guest *guest = NULL;
 	struct lab_maa_error e = {0};
 	json_t *info = NULL;
+	uint8_t nonce[32];
+	VS_TRY(lab_random(nonce, sizeof nonce, err));
 	VS_TRY(lab_guest_start(maa->lab->machine, &guest, err));
-	vs_rc rc = lab_guest_collect(guest, &(struct lab_guest_options){0}, &info, err);
+	vs_rc rc =
+		lab_guest_collect(guest, &(struct lab_guest_options){.nonce = nonce}, &info, err);
 	lab_guest_stop(guest);
 	VS_TRY(rc);
 	char *text = json_dumps(info, JSON_COMPACT);

@@ -34,7 +34,8 @@ struct lab_maa {
 	struct lab *lab;
 	struct lab_maa_keys keys;
 	bool jwk_full;
-	pthread_mutex_t lock; /* policies, jwk_full */
+	pthread_mutex_t lock; /* policies, jwk_full, last_answer */
+	struct vs_buf last_answer; /* for a replay */
 	struct lab_maa_policy policy[LAB_TEE_COUNT_];
 };
 

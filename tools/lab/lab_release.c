@@ -15,6 +15,7 @@
 #include "base/secret.h"
 #include "lab/lab_authority.h"
 #include "lab/lab_jwt.h"
+#include "lab/lab_lie.h"
 #include "lab/lab_pki.h"
 #include "lab/lab_skr.h"
 #include "lab/lab_vault.h"
@@ -60,6 +61,7 @@ struct release {
 	EVP_PKEY *wrap_key;
 	struct vs_buf clear; /* PKCS#8 or octets */
 	json_t *bundle; /* the key as it stands in the answer */
+	enum lab_lie lie;
 };
 
 static void
@@ -146,6 +148,8 @@ make_key_hsm(
 	VS_CLEANUP(vs_buf_done) struct vs_buf raw = {0};
 	VS_CLEANUP(vs_buf_done) struct vs_buf ciphertext = {0};
 	VS_TRY(wrap(r, &raw, err));
+	if (r->lie == LAB_LIE_RELEASE_FLIP)
+		raw.p[raw.n - 5] ^= 1;
 	VS_TRY(vs_b64url_encode(vs_buf_view(&raw), &ciphertext, err));
 	json_t *j = json_pack("{s:s,s:{s:s,s:s,s:s},s:s}", "schema_version", "1.0", "header", "kid",
 		r->wrap_kid, "alg", "dir", "enc", r->enc, "ciphertext", vs_buf_cstr(&ciphertext));
@@ -211,7 +215,10 @@ make_jws(struct lab_vault *v, const struct release *r, const char *api_version, 
 		payload = sorted(payload);
 	if (payload == NULL)
 		VS_FAIL(err, MEMORY, "out of memory");
-	return lab_jws_sign(v->lab->pki->key[v->service], "RS256", header, payload, out, err);
+	int signer = v->service;
+	if (r->lie == LAB_LIE_RELEASE_FOREIGN)
+		signer = v->service == LAB_VAULT ? LAB_MHSM : LAB_VAULT;
+	return lab_jws_sign(v->lab->pki->key[signer], "RS256", header, payload, out, err);
 }
 
 /* ---- checks --------------------------------------------------------------------------------- */
@@ -305,6 +312,33 @@ judge(struct lab_vault *v, const char *target, struct release *r, struct lab_res
 	return true;
 }
 
+/* Where the answer shall be false: another key's parts, or another version's name. */
+static bool
+tell_lie(struct lab_vault *v, const char *name, struct release *r, struct lab_resp *resp)
+{
+	VS_CLEANUP(release_done) struct release other = {0};
+	json_t *key = json_object_get(r->bundle, "key");
+	if (r->lie == LAB_LIE_RELEASE_OTHER_VERSION) {
+		char kid[256];
+		(void)snprintf(
+			kid, sizeof(kid), "%s", json_string_value(json_object_get(key, "kid")));
+		char *last = kid + strlen(kid) - 1;
+		*last = *last == '0' ? '1' : '0';
+		return json_object_set_new(key, "kid", json_string(kid)) == 0;
+	}
+	if (r->lie != LAB_LIE_RELEASE_OTHER_KEY && r->lie != LAB_LIE_RELEASE_WRONG_PRIVATE)
+		return true;
+	if (!read_key(v, strcmp(name, "rsa2048") == 0 ? "rsa3072" : "rsa2048", "", &other, resp))
+		return false;
+	vs_buf_move(&r->clear, &other.clear);
+	if (r->lie == LAB_LIE_RELEASE_OTHER_KEY) {
+		json_t *swap = r->bundle;
+		r->bundle = other.bundle;
+		other.bundle = swap;
+	}
+	return true;
+}
+
 void
 lab_vault_release(struct lab_vault *v, const struct lab_req *req, const char *name,
 	const char *version, struct lab_resp *resp)
@@ -317,6 +351,9 @@ lab_vault_release(struct lab_vault *v, const struct lab_req *req, const char *na
 	if (body == NULL || !read_request(v, body, &r, resp) ||
 		!read_key(v, name, version, &r, resp) || !lab_vault_admit(v, resp) ||
 		!judge(v, lab_json_text(body, "target"), &r, resp))
+		return;
+	r.lie = lab_lie_take(v->lab, (enum lab_service)v->service, req->path);
+	if (!tell_lie(v, name, &r, resp))
 		return;
 	(void)snprintf(kid, sizeof(kid), "%s/keys/%s%s%s", lab_vault_url(v), name,
 		*version != '\0' ? "/" : "", version);

@@ -23,6 +23,7 @@ libvslab_la_SOURCES = \
 	%D%/lab_jwt.c %D%/lab_jwt.h \
 	%D%/lab_keygen.c %D%/lab_keygen.h \
 	%D%/lab_keys.c \
+	%D%/lab_lie.c %D%/lab_lie.h \
 	%D%/lab_list.c \
 	%D%/lab_login.c \
 	%D%/lab_pki.c %D%/lab_pki.h \
