@@ -18,3 +18,12 @@ vouchsafe_pkcs11_la_LDFLAGS = $(AM_LDFLAGS) $(module_ldflags)
 vouchsafe_pkcs11_la_LIBADD = libvstoken.la libvscrypto.la libvsclient.la libvsproto.la libvsbase.la $(CRYPTO_LIBS)
 vouchsafe_pkcs11_la_DEPENDENCIES = libvstoken.la libvscrypto.la libvsclient.la libvsproto.la libvsbase.la \
 	$(srcdir)/module/vouchsafe-pkcs11.map
+
+# p11-kit finds the module by this file.
+p11moduledir = $(p11_module_configs)
+nodist_p11module_DATA = %D%/vouchsafe.module
+CLEANFILES += %D%/vouchsafe.module
+EXTRA_DIST += %D%/vouchsafe.module.in
+%D%/vouchsafe.module: $(srcdir)/%D%/vouchsafe.module.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) %D% && sed 's|@pkcs11moduledir[@]|$(pkcs11moduledir)|' $(srcdir)/%D%/vouchsafe.module.in > $@
+AM_DISTCHECK_CONFIGURE_FLAGS = --with-p11-module-configs=$$dc_install_base/share/p11-kit/modules

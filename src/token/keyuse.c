@@ -48,9 +48,13 @@ lease_live(const struct vs_page *page)
 
 /* Nothing of it may be used any more: not even an operation that had begun. */
 static bool
-is_over(const struct vs_ukey *u)
+is_over(const struct vs_ukey *u, int64_t now_boot_ns)
 {
-	return vs_page_allows(u->page, u->key_no, true) != VS_E_OK;
+	const struct vs_page *page = u->page;
+	return page == NULL || u->key_no >= VS_PAGE_KEYS_MAX ||
+		atomic_load(&page->state) != VS_PAGE_LIVE ||
+		atomic_load(&page->key[u->key_no]) != VS_PAGE_KEY_LIVE ||
+		now_boot_ns >= atomic_load(&page->grace_until_boot_ns);
 }
 
 /* ---- sweeping ----------------------------------------------------------------------------------
@@ -61,10 +65,11 @@ static struct vs_ukey *
 take_out(struct vs_token *t, bool all)
 {
 	struct vs_ukey *gone = NULL;
+	const int64_t now = vs_boot_now_ns();
 	(void)pthread_mutex_lock(&t->lock);
 	for (struct vs_ukey **at = &t->keys; *at != NULL;) {
 		struct vs_ukey *u = *at;
-		if (!all && !is_over(u)) {
+		if (!all && !is_over(u, now)) {
 			at = &u->next;
 			continue;
 		}
@@ -113,9 +118,10 @@ vs_keyuse_tick(struct vs_token *t, struct vs_session *self)
 	if (!atomic_load_explicit(&t->has_keys, memory_order_relaxed))
 		return;
 	bool over = false;
+	const int64_t now = vs_boot_now_ns();
 	(void)pthread_mutex_lock(&t->lock);
 	for (const struct vs_ukey *u = t->keys; u != NULL && !over; u = u->next)
-		over = is_over(u);
+		over = is_over(u, now);
 	(void)pthread_mutex_unlock(&t->lock);
 	if (over)
 		vs_keyuse_sweep(t, self);
@@ -394,8 +400,14 @@ open_private(struct vs_token *t, struct vs_object *o, struct vs_ukey **ret)
 		return CKR_USER_NOT_LOGGED_IN;
 	*ret = have_key(t, o->entry, &live);
 	if (*ret != NULL) {
+		/* What is shown may have changed since the key came. */
+		const vs_rc same = check_is_shown((*ret)->pkey, o->entry, &err);
 		vs_grant_unref(live);
-		return CKR_OK;
+		if (!vs_failed(same))
+			return CKR_OK;
+		vs_ukey_unref(VS_TAKE(*ret));
+		vs_token_note(t, "a key cannot be used", same, &err);
+		return vs_ckrv(same, VS_DOING_ANY);
 	}
 	vs_keyuse_sweep(t, NULL);
 	const bool had_lease = live != NULL;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/ossl.h"
 #include "token/session.h"
 
 /* What each kind of operation asks of mechanism and key. */
@@ -259,6 +260,10 @@ vs_op_init(struct vs_session *s, enum vs_op_kind kind, const void *mechanism, CK
 		}
 		return CKR_OPERATION_ACTIVE;
 	}
+	/* At the end of a process libcrypto goes first; a context that is still here is of no use.
+	 */
+	if (vs_ossl_gone())
+		return vs_ckrv_code(VS_E_STATE, VS_DOING_ANY);
 	const CK_RV rv = set_up(s, op, mechanism, key);
 	if (rv != CKR_OK) {
 		vs_op_end(op);

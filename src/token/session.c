@@ -106,8 +106,9 @@ vs_session_open(struct vs_instance *inst, CK_SLOT_ID slot, CK_FLAGS flags, CK_SE
 		s = take_free(stripe);
 	}
 	(void)pthread_mutex_lock(&s->lock);
-	/* Finalising takes every entry's lock after it has changed the state: look again. */
-	if (!vs_instance_live(inst)) {
+	/* Finalising takes every entry's lock after it has changed the state: look again, also at
+	 * the slots, for it may all have begun anew in between. */
+	if (!vs_instance_live(inst) || slot >= inst->n_tokens) {
 		(void)pthread_mutex_unlock(&s->lock);
 		give_free(stripe, s);
 		return CKR_CRYPTOKI_NOT_INITIALIZED;

@@ -15,7 +15,8 @@ tests_module_fake_pkcs11_la_LDFLAGS = $(AM_LDFLAGS) $(module_ldflags) -rpath /no
 tests_module_fake_pkcs11_la_LIBADD = %D%/libfakemodule.la $(fake_libs)
 
 fake_ldadd = %D%/libfakemodule.la $(fake_libs) -lcmocka
-module_tests = %D%/test_general %D%/test_gate %D%/test_crypto %D%/test_objects
+module_tests = %D%/test_general %D%/test_gate %D%/test_crypto %D%/test_objects \
+	%D%/test_manners
 check_PROGRAMS += $(module_tests)
 TESTS += $(module_tests)
 tests_module_test_general_SOURCES = %D%/test_general.c %D%/p11.c
@@ -30,6 +31,9 @@ tests_module_test_crypto_LDADD = $(fake_ldadd)
 tests_module_test_objects_SOURCES = %D%/test_objects.c %D%/p11.c
 tests_module_test_objects_CPPFLAGS = $(fake_cppflags)
 tests_module_test_objects_LDADD = $(fake_ldadd)
+tests_module_test_manners_SOURCES = %D%/test_manners.c %D%/p11.c
+tests_module_test_manners_CPPFLAGS = $(fake_cppflags)
+tests_module_test_manners_LDADD = $(fake_ldadd)
 
-TESTS += tests/rules/check-module.sh
-EXTRA_DIST += tests/rules/check-module.sh
+TESTS += tests/rules/check-module.sh %D%/clients.sh
+EXTRA_DIST += tests/rules/check-module.sh %D%/clients.sh
