@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "attest/validate.h"
 #include "base/file.h"
@@ -19,7 +20,7 @@ static const char usage[] =
 	"                              --nonce HEX|TEXT --at UNIXTIME [--json] TOKENFILE\n"
 	"\n"
 	"Checks an attestation token against a key set, an issuer, a policy, a nonce and a time.\n"
-	"Nothing is fetched and no clock is read.\n"
+	"Nothing is fetched and no clock is read. TOKENFILE - is standard input.\n"
 	"\n"
 	"  --jwks FILE     key set of the issuer (its /certs answer)\n"
 	"  --issuer URL    the attestation provider that must have issued the token\n"
@@ -137,6 +138,25 @@ parse_time(const char *text, int64_t *ret, struct vs_err *err)
 
 /* ---- files -------------------------------------------------------------------------------- */
 
+/* "-" is standard input, so that a token need not become a file. */
+static VS_RC
+read_token(const char *path, struct vs_buf *out, struct vs_err *err)
+{
+	char part[16384];
+	if (strcmp(path, "-") != 0)
+		return vs_file_read(path, TOKEN_FILE_MAX, VS_FILE_ANY, out, err);
+	for (;;) {
+		const ssize_t got = read(STDIN_FILENO, part, sizeof part);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			VS_FAIL_N(err, FILE, errno, "standard input cannot be read");
+		if (got == 0)
+			return VS_OK;
+		VS_TRY(vs_buf_add(out, part, (size_t)got, err));
+	}
+}
+
 static VS_RC
 load(const struct args *a, struct inputs *in, struct vs_err *err)
 {
@@ -150,7 +170,7 @@ load(const struct args *a, struct inputs *in, struct vs_err *err)
 	rc = vs_policy_parse(vs_buf_view(&policy), &in->policy, err);
 	if (vs_failed(rc))
 		return vs_err_while(rc, err, "while reading the policy %s", a->policy);
-	return vs_file_read(a->token, TOKEN_FILE_MAX, VS_FILE_ANY, &in->token, err);
+	return read_token(a->token, &in->token, err);
 }
 
 /* An issuer on this machine is a lab's: its tokens carry the mark, and others may be checked too.

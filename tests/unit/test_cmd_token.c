@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* vouchsafe token verify as people call it: exit status, one line, no contents (A18). */
+#include <fcntl.h>
 #include <inttypes.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "jose/json.h"
 #include "tools/cmd.h"
@@ -291,6 +292,27 @@ lab_tokens_are_for_lab_issuers(void **state)
 	assert_non_null(strstr(r.err, "T-L1"));
 }
 
+static void
+a_token_may_come_on_standard_input(void **state)
+{
+	(void)state;
+	make_files();
+	const int saved = dup(0);
+	for (int i = 0; i < 2; i++) {
+		const int fd = open(i == 0 ? token : "/dev/null", O_RDONLY | O_CLOEXEC);
+		assert_true(fd >= 0 && dup2(fd, 0) == 0);
+		close(fd);
+		verify(jwks, ISSUER, policy, NONCE_HEX, "1790000100", "-");
+		assert_int_equal(r.exit_code, i);
+	}
+	assert_non_null(strstr(r.err, "by A1 "));
+	close(0);
+	verify(jwks, ISSUER, policy, NONCE_HEX, "1790000100", "-");
+	assert_int_equal(r.exit_code, 2);
+	assert_int_equal(dup2(saved, 0), 0);
+	close(saved);
+}
+
 static int
 setup(void **state)
 {
@@ -320,6 +342,7 @@ main(void)
 		cmocka_unit_test(files_that_cannot_be_used_end_with_two),
 		cmocka_unit_test(json_shows_every_check),
 		cmocka_unit_test(lab_tokens_are_for_lab_issuers),
+		cmocka_unit_test(a_token_may_come_on_standard_input),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

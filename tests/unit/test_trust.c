@@ -325,6 +325,26 @@ ask_and_fail(void *trust)
 }
 
 static void
+waiting_ends_with_the_callers_deadline(void **state)
+{
+	struct vs_err err = {0};
+	struct vs_jwks *set = NULL;
+	pthread_t t;
+	void *bad = NULL;
+	world.pause_ms = 400;
+	assert_int_equal(pthread_create(&t, NULL, ask_in_thread, *state), 0);
+	while (atomic_load(&world.n_metadata) == 0)
+		usleep(1000);
+	assert_code(vs_trust_keys(
+			    *state, vs_bytes_str(known_kid), world.boot_ns + 50000000, &set, &err),
+		TIMEOUT);
+	assert_null(set);
+	pthread_join(t, &bad);
+	assert_null(bad);
+	assert_int_equal(world.n_keys, 1);
+}
+
+static void
 threads_that_wait_get_the_same_failure(void **state)
 {
 	pthread_t t[8];
@@ -369,6 +389,7 @@ main(void)
 		T(answers_that_are_no_key_set_are_refused),
 		T(other_statuses_are_no_keys),
 		T(many_threads_cause_one_fetch),
+		T(waiting_ends_with_the_callers_deadline),
 		T(threads_that_wait_get_the_same_failure),
 		T(an_issuer_that_is_no_origin_is_a_configuration_error),
 	};
