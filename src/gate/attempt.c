@@ -2,6 +2,7 @@
 #include "gate/attempt.h"
 
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,7 +180,7 @@ read_anchors(struct vs_services *s, struct vs_err *err)
 	const struct vs_conf *conf = s->env.conf;
 	const char *path = conf->release_roots != NULL ? conf->release_roots : conf->ca_bundle;
 
-	VS_TRY(vs_file_read(path, ROOTS_FILE_MAX, VS_FILE_ANY, &pem, err));
+	VS_TRY(vs_file_read(path, ROOTS_FILE_MAX, VS_FILE_TRUSTED, &pem, err));
 	const vs_rc rc = vs_certs_from_pem(vs_buf_view(&pem), &s->release_anchors, err);
 	return vs_failed(rc) ? vs_err_while(rc, err, "reading the roots in %s", path) : rc;
 }
@@ -237,6 +238,7 @@ vs_services_new(const struct vs_services_env *env, struct vs_services **ret, str
 	if (s == NULL)
 		VS_FAIL(err, MEMORY, "no memory for the services of a token");
 	s->env = *env;
+	pthread_mutex_init(&s->said_lock, NULL);
 	const vs_rc rc = build(s, err);
 	if (vs_failed(rc)) {
 		vs_services_free(s);
@@ -259,6 +261,7 @@ vs_services_free(struct vs_services *s)
 	vs_certs_free(s->release_anchors);
 	vs_policy_unref(s->policy);
 	vs_ossl_unref(s->ossl);
+	pthread_mutex_destroy(&s->said_lock);
 	free(s);
 }
 
@@ -300,35 +303,56 @@ is_our_authority(const struct vs_services *s, const char *authority)
 	return false;
 }
 
-/* A release policy may be weaker than its owner believes (T-K4): say so, every time. */
+/* Renewals would say the same again and again: each sentence is logged once. */
+__attribute__((format(printf, 2, 3))) static void
+warn_once(struct vs_services *s, const char *fmt, ...)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+	char line[800];
+	bool known = false;
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	for (const char *p = line; *p != '\0'; p++)
+		hash = (hash ^ (uint8_t)*p) * UINT64_C(1099511628211);
+	pthread_mutex_lock(&s->said_lock);
+	for (size_t i = 0; i < s->n_said && !known; i++)
+		known = s->said[i] == hash;
+	if (!known && s->n_said < VS_SAID_MAX)
+		s->said[s->n_said++] = hash;
+	pthread_mutex_unlock(&s->said_lock);
+	if (!known)
+		vs_log(&s->env.log, VS_LOG_WARN, "keys", "%s", line);
+}
+
+/* A release policy may be weaker than its owner believes (T-K4). */
 static void
-weigh_policy(const struct vs_services *s, const struct vs_release_facts *facts,
-	struct vs_release_info *info)
+weigh_policy(
+	struct vs_services *s, const struct vs_release_facts *facts, struct vs_release_info *info)
 {
 	VS_CLEANUP(vs_policy_unrefp) struct vs_policy *policy = NULL;
-	const struct vs_log *log = &s->env.log;
 
 	if (!facts->policy_immutable)
-		vs_log(log, VS_LOG_WARN, "keys",
-			"the release policy of %s can be changed in the vault (not immutable)",
+		warn_once(s, "the release policy of %s can be changed in the vault (not immutable)",
 			facts->kid);
 	if (vs_failed(vs_policy_parse(vs_buf_view(&facts->policy), &policy, NULL))) {
-		vs_log(log, VS_LOG_WARN, "keys",
-			"the release policy of %s is of a form that is not known", facts->kid);
+		warn_once(s, "the release policy of %s is of a form that is not known", facts->kid);
 		return;
 	}
 	(void)snprintf(
 		info->policy_sha256, sizeof info->policy_sha256, "%s", vs_policy_sha256(policy));
 	for (size_t i = 0; i < vs_policy_authorities(policy); i++) {
-		if (!is_our_authority(s, vs_policy_authority(policy, i)))
-			vs_log(log, VS_LOG_WARN, "keys",
+		const char *authority = vs_policy_authority(policy, i);
+		if (!is_our_authority(s, authority))
+			warn_once(s,
 				"the release policy of %s also believes %.120s, which is not "
 				"configured here",
-				facts->kid, vs_policy_authority(policy, i));
+				facts->kid, authority);
 	}
 	if (!vs_policy_demands_tee(policy))
-		vs_log(log, VS_LOG_WARN, "keys",
-			"the release policy of %s can be met without any TEE", facts->kid);
+		warn_once(s, "the release policy of %s can be met without any TEE", facts->kid);
 }
 
 vs_rc

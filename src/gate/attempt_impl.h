@@ -3,6 +3,8 @@
 #ifndef VS_GATE_ATTEMPT_IMPL_H
 #define VS_GATE_ATTEMPT_IMPL_H
 
+#include <pthread.h>
+
 #include "attest/maa.h"
 #include "attest/trust.h"
 #include "conf/policy.h"
@@ -13,7 +15,7 @@
 struct vs_certs;
 struct vs_ossl;
 
-enum { VS_PROVIDERS_MAX = 9 };
+enum { VS_PROVIDERS_MAX = 9, VS_SAID_MAX = 512 };
 
 /* One attestation provider: the configured one, then the fallbacks. */
 struct vs_provider {
@@ -33,6 +35,9 @@ struct vs_services {
 	struct vs_provider providers[VS_PROVIDERS_MAX];
 	struct vs_maa_os os;
 	char tpm_lock[1024];
+	pthread_mutex_t said_lock;
+	size_t n_said;
+	uint64_t said[VS_SAID_MAX]; /* hashes of warnings that were given */
 };
 
 /* An accepted attestation, and what only attempts need of it. */

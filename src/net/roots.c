@@ -14,7 +14,7 @@ vs_net_roots_load(const char *path, X509_STORE **ret, struct vs_err *err)
 	VS_CLEANUP(vs_buf_done) struct vs_buf pem = {0};
 	unsigned n = 0;
 
-	VS_TRY(vs_file_read(path, CA_FILE_MAX, VS_FILE_ANY, &pem, err));
+	VS_TRY(vs_file_read(path, CA_FILE_MAX, VS_FILE_TRUSTED, &pem, err));
 	X509_STORE *store = X509_STORE_new();
 	BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
 	ERR_set_mark();

@@ -67,12 +67,10 @@ ak_token(void)
 	return conf->tokens[0];
 }
 
-struct vs_services *
-ak_services(const struct vs_conf_token *token, enum vs_log_level level)
+struct vs_services_env
+ak_env(const struct vs_conf_token *token, enum vs_log_level level)
 {
-	struct vs_services *s = NULL;
-	struct vs_err err = {0};
-	const struct vs_services_env env = {
+	return (struct vs_services_env){
 		.conf = conf,
 		.token = token,
 		.arena = arena,
@@ -81,6 +79,14 @@ ak_services(const struct vs_conf_token *token, enum vs_log_level level)
 		.log = vs_log_stderr(level),
 		.http = vs_http_curl_port(http),
 	};
+}
+
+struct vs_services *
+ak_services(const struct vs_conf_token *token, enum vs_log_level level)
+{
+	const struct vs_services_env env = ak_env(token, level);
+	struct vs_services *s = NULL;
+	struct vs_err err = {0};
 
 	assert_ok(vs_services_new(&env, &s, &err), &err);
 	return s;

@@ -13,6 +13,7 @@ const struct vs_conf *ak_conf(void);
 struct vs_conf_token ak_token(void);
 /* A new HTTP client for the services made from here on: no warm connections. */
 void ak_cold(void);
+struct vs_services_env ak_env(const struct vs_conf_token *token, enum vs_log_level level);
 /* Services of a token; log lines up to level go to stderr. */
 struct vs_services *ak_services(const struct vs_conf_token *token, enum vs_log_level level);
 int64_t ak_in_ms(int64_t ms);

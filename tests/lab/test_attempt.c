@@ -310,6 +310,33 @@ a_key_that_is_disabled_or_deleted_is_gone(void **state)
 	vs_services_free(s);
 }
 
+static void
+settings_that_cannot_be_honoured_are_refused(void **state)
+{
+	struct vs_services *s = NULL;
+	char path[1200];
+
+	(void)state;
+#define REFUSED(code_, change_) \
+	do { \
+		struct vs_conf_token token = ak_token(); \
+		change_; \
+		const struct vs_services_env env = ak_env(&token, VS_LOG_ERROR); \
+		assert_code(vs_services_new(&env, &s, NULL), code_); \
+		assert_null(s); \
+	} while (0)
+	REFUSED(CONFIG_VALUE, token.service_evidence = VS_REQUIRE_ON);
+	REFUSED(CONFIG_VALUE, token.local_evidence = VS_REQUIRE_ON);
+	REFUSED(CONFIG_VALUE, token.evidence = VS_EVIDENCE_SGX);
+	REFUSED(CONFIG_MISSING, token.attestation = NULL);
+	REFUSED(CONFIG_MISSING, token.credential = VS_CRED_NONE);
+	(void)snprintf(path, sizeof path, "%s", ak_write("bad-policy.json", "{\"anyOf\":[]}"));
+	REFUSED(POLICY_FILE, token.policy = path);
+	(void)snprintf(path, sizeof path, "/nonexistent");
+	REFUSED(CONFIG_FILE, token.policy = path);
+#undef REFUSED
+}
+
 int
 main(void)
 {
@@ -321,6 +348,7 @@ main(void)
 		cmocka_unit_test_teardown(a_machine_that_was_tampered_with_is_refused, undo),
 		cmocka_unit_test(local_policy_decides_whatever_the_service_says),
 		cmocka_unit_test(tries_the_next_provider_when_one_is_away),
+		cmocka_unit_test(settings_that_cannot_be_honoured_are_refused),
 		cmocka_unit_test(a_key_that_is_disabled_or_deleted_is_gone),
 	};
 

@@ -195,25 +195,24 @@ read_request(struct peer *p)
 	return true;
 }
 
+/* All is read before the first byte goes out: after the last one the test may change it. */
 static bool
 send_answer(struct peer *p)
 {
 	const struct netkit_server *s = p->s;
-	const size_t n = s->cut < s->answer.n ? s->cut : s->answer.n;
+	const struct vs_bytes answer = s->answer;
+	const size_t n = s->cut < answer.n ? s->cut : answer.n;
+	const bool stay = s->cut == SIZE_MAX && !s->close_after;
+	const struct timespec pause = {s->pause_ms / 1000, (long)(s->pause_ms % 1000) * 1000000};
 
-	if (s->pause_ms == 0) {
-		if (!put(p, s->answer.p, n))
+	if (pause.tv_sec == 0 && pause.tv_nsec == 0)
+		return put(p, answer.p, n) && stay;
+	for (size_t i = 0; i < n && !s->stop; i++) {
+		(void)nanosleep(&pause, NULL);
+		if (!put(p, answer.p + i, 1))
 			return false;
-	} else {
-		for (size_t i = 0; i < n && !s->stop; i++) {
-			const struct timespec ts = {
-				s->pause_ms / 1000, (long)(s->pause_ms % 1000) * 1000000};
-			(void)nanosleep(&ts, NULL);
-			if (!put(p, s->answer.p + i, 1))
-				return false;
-		}
 	}
-	return s->cut == SIZE_MAX && !s->close_after;
+	return stay;
 }
 
 static bool

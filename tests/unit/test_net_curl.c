@@ -564,6 +564,11 @@ refuses_a_ca_file_without_certificates(void **state)
 	assert_int_equal(fclose(f), 0);
 	env.ca_bundle = path;
 	assert_code(vs_http_curl_new(&env, &own, NULL), CONFIG_FILE);
+	/* A good one that others can write. */
+	env.ca_bundle = netkit_ca_file();
+	assert_int_equal(chmod(env.ca_bundle, 0664), 0);
+	assert_code(vs_http_curl_new(&env, &own, NULL), CONFIG_FILE);
+	assert_int_equal(chmod(env.ca_bundle, 0644), 0);
 	(void)unlink(path);
 	vs_http_curl_free(NULL);
 }
