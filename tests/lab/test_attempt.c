@@ -310,6 +310,82 @@ a_key_that_is_disabled_or_deleted_is_gone(void **state)
 	vs_services_free(s);
 }
 
+static char *
+env_text(const char *name)
+{
+	char *value = getenv(name);
+
+	assert_non_null(value);
+	return value;
+}
+
+static void
+every_kind_of_credential_opens_the_vault(void **state)
+{
+	static const enum vs_credential kinds[] = {
+		VS_CRED_CLIENT_SECRET_FILE, VS_CRED_CLIENT_CERTIFICATE, VS_CRED_WORKLOAD_IDENTITY};
+	static const char *const ids[] = {"CLIENT_ID", "CERT_CLIENT_ID", "WI_CLIENT_ID"};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct vs_conf_token token = ak_token();
+		char secret[1200];
+		struct vs_catalog_data *c = NULL;
+		struct vs_err err = {0};
+		token.credential = kinds[i];
+		token.authority = env_text("AUTHORITY_URL");
+		token.tenant_id = env_text("TENANT_ID");
+		token.client_id = env_text(ids[i]);
+		(void)snprintf(secret, sizeof secret, "%s",
+			ak_write("one-secret", env_text("CLIENT_SECRET")));
+		token.client_secret_file = secret;
+		token.client_certificate_file = env_text("CLIENT_CERT_FILE");
+		token.federated_token_file = env_text("FEDERATED_TOKEN_FILE");
+		struct vs_services *s = ak_services(&token, VS_LOG_ERROR);
+		assert_ok(vs_services_catalog(s, ak_in_ms(30000), &c, &err), &err);
+		assert_true(c->n >= 4);
+		vs_catalog_data_free(c);
+		vs_services_free(s);
+		/* The same with the identity of another kind is no identity. */
+		token.client_id = env_text(ids[(i + 1) % 3]);
+		s = ak_services(&token, VS_LOG_ERROR);
+		assert_code(vs_services_catalog(s, ak_in_ms(30000), &c, &err), CREDENTIAL);
+		vs_services_free(s);
+	}
+}
+
+/* Every announced hash is undone inside the TPM, every form of private key is taken. */
+static void
+every_wrapping_and_every_form_is_opened(void **state)
+{
+	static const enum vs_wrap_alg wraps[] = {VS_WRAP_CKM, VS_WRAP_256, VS_WRAP_384};
+	static const char *const forms[][3] = {{"f-named", "named", "ec-p256"},
+		{"f-public", "public", "ec-p256k"}, {"f-explicit", "explicit", "ec-p256k"},
+		{"f-explicit-384", "explicit", "ec-p384"}};
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++)
+		AK_LAB("key", "create", forms[i][0], "--type", forms[i][2], "--pkcs8", forms[i][1]);
+	for (size_t i = 0; i < 3; i++) {
+		struct vs_conf_token token = ak_token();
+		struct vs_catalog_data *c = NULL;
+		struct vs_attestation *a = NULL;
+		struct vs_verdict verdict = {0};
+		struct vs_err err = {0};
+		token.wrap = wraps[i];
+		struct vs_services *s = ak_services(&token, VS_LOG_ERROR);
+		assert_ok(vs_services_catalog(s, ak_in_ms(30000), &c, &err), &err);
+		assert_int_equal(c->n, 8);
+		assert_ok(vs_services_attest(s, ak_in_ms(30000), &a, &verdict, &err), &err);
+		release_all(s, a, c);
+		vs_attestation_unref(a);
+		vs_catalog_data_free(c);
+		vs_services_free(s);
+	}
+	for (size_t i = 0; i < 4; i++)
+		AK_LAB("key", "delete", forms[i][0]);
+}
+
 static void
 settings_that_cannot_be_honoured_are_refused(void **state)
 {
@@ -348,6 +424,8 @@ main(void)
 		cmocka_unit_test_teardown(a_machine_that_was_tampered_with_is_refused, undo),
 		cmocka_unit_test(local_policy_decides_whatever_the_service_says),
 		cmocka_unit_test(tries_the_next_provider_when_one_is_away),
+		cmocka_unit_test(every_kind_of_credential_opens_the_vault),
+		cmocka_unit_test(every_wrapping_and_every_form_is_opened),
 		cmocka_unit_test(settings_that_cannot_be_honoured_are_refused),
 		cmocka_unit_test(a_key_that_is_disabled_or_deleted_is_gone),
 	};
