@@ -37,6 +37,36 @@ watch(const struct vs_page *page, uint32_t no, int64_t until)
 		vs_code_name(vs_code_from_number(atomic_load(&page->reason))));
 }
 
+static int
+use(struct vs_client *client, size_t token, const char *name, int seconds, int64_t began)
+{
+	struct vs_err err = {0};
+	struct vs_grant *grant = NULL;
+	struct vs_secret secret = {0};
+	struct vs_token_status st = {0};
+	uint32_t no = 0;
+	const int64_t deadline = began + 60 * S;
+	vs_rc rc = vs_client_need(client, token, NULL, 0, deadline, &grant, &err);
+	if (vs_failed(rc))
+		return say("need", rc, &err);
+	rc = vs_client_key(
+		client, grant, vs_bytes_str(name), vs_bytes_str(""), deadline, &secret, &no, &err);
+	if (!vs_failed(rc)) {
+		printf("key of %zu bytes after %lld us\n", secret.n,
+			(long long)((vs_boot_now_ns() - began) / 1000));
+		fflush(stdout);
+	}
+	if (!vs_failed(rc) && seconds > 0)
+		watch(vs_grant_page(grant), no, vs_boot_now_ns() + seconds * S);
+	vs_secret_done(&secret);
+	vs_grant_unref(grant);
+	if (vs_failed(rc))
+		return say("key", rc, &err);
+	if (!vs_failed(vs_client_status(client, token, vs_boot_now_ns() + 5 * S, &st, &err)))
+		printf("status %s lab=%d: %s\n", st.state, st.lab, st.last_sentence);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -44,39 +74,20 @@ main(int argc, char **argv)
 	struct vs_profile *profile = NULL;
 	struct vs_arena *arena = NULL;
 	struct vs_client *client = NULL;
-	struct vs_grant *grant = NULL;
-	struct vs_secret secret = {0};
-	uint32_t no = 0;
 	if (argc != 4)
 		return 2;
 	size_t token = 0;
 	int seconds = 0;
 	if (sscanf(argv[1], "%zu", &token) != 1 || sscanf(argv[3], "%d", &seconds) != 1)
 		return 2;
-	const int64_t began = vs_boot_now_ns(), deadline = began + 60 * S;
+	const int64_t began = vs_boot_now_ns();
 	if (vs_failed(vs_profile_load(&profile, &err)) ||
 		vs_failed(vs_arena_new(65536, 1 << 20, VS_LOCK_WARN, &arena, &err)) ||
 		vs_failed(vs_client_new(profile, arena, &client, &err)))
 		return 2;
-	vs_rc rc = vs_client_need(client, token, NULL, 0, deadline, &grant, &err);
-	if (vs_failed(rc))
-		return say("need", rc, &err);
-	rc = vs_client_key(client, grant, vs_bytes_str(argv[2]), vs_bytes_str(""), deadline,
-		&secret, &no, &err);
-	if (vs_failed(rc))
-		return say("key", rc, &err);
-	printf("key of %zu bytes after %lld us\n", secret.n,
-		(long long)((vs_boot_now_ns() - began) / 1000));
-	fflush(stdout);
-	if (seconds > 0)
-		watch(vs_grant_page(grant), no, vs_boot_now_ns() + seconds * S);
-	struct vs_token_status st;
-	if (!vs_failed(vs_client_status(client, token, vs_boot_now_ns() + 5 * S, &st, &err)))
-		printf("status %s lab=%d: %s\n", st.state, st.lab, st.last_sentence);
-	vs_secret_done(&secret);
-	vs_grant_unref(grant);
+	const int status = use(client, token, argv[2], seconds, began);
 	vs_client_free(client);
 	vs_arena_free(arena);
 	vs_profile_free(profile);
-	return 0;
+	return status;
 }
