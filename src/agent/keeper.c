@@ -79,7 +79,7 @@ vs_keeper_remember(struct vs_keeper *k, const struct vs_err *err, const char *se
 	k->last = *err;
 	k->last_wall_unix = clock.ops->wall_unix(clock.self);
 	if (sentence && sentence[0])
-		(void)vs_quote(vs_bytes_str(sentence), k->sentence, sizeof k->sentence);
+		vs_msg_sentence(vs_bytes_str(sentence), k->sentence, sizeof k->sentence);
 	else
 		vs_err_sentence(err, k->sentence, sizeof k->sentence);
 }

@@ -188,7 +188,7 @@ take_status(struct vs_peer *peer, const void *msg, struct vs_err *err)
 	char sentence[VS_MSG_SENTENCE_MAX + 1];
 	VS_TRY(find_token(s, m->label, &token, err));
 	vs_keeper_status(s->tokens[token].keeper, &st);
-	(void)vs_quote(vs_bytes_str(st.sentence), sentence, sizeof sentence);
+	vs_msg_sentence(vs_bytes_str(st.sentence), sentence, sizeof sentence);
 	const struct vs_msg_status_answer a = {.state = vs_bytes_str(vs_gate_state_name(st.state)),
 		.lab = vs_core_conf(s->env.core)->lab,
 		.lease_left_s = st.lease_left_s < 0 ? UINT64_MAX : (uint64_t)st.lease_left_s,

@@ -177,7 +177,7 @@ vs_client_status(struct vs_client *c, size_t token, int64_t deadline_boot_ns,
 		.last_wall_unix = a.wall_unix > INT64_MAX ? 0 : (int64_t)a.wall_unix};
 	snprintf(out.label, sizeof out.label, "%s", c->profile->tokens[token].label);
 	(void)vs_quote(a.state, out.state, sizeof out.state);
-	(void)vs_quote(a.sentence, out.last_sentence, sizeof out.last_sentence);
+	vs_msg_sentence(a.sentence, out.last_sentence, sizeof out.last_sentence);
 	*ret = out;
 	return VS_OK;
 }

@@ -170,6 +170,12 @@ vs_msg_get(const struct vs_msg_desc *desc, struct vs_bytes payload, void *ret, s
 
 enum { VS_MSG_ERROR_BYTES_MAX = 2048, VS_MSG_STATE_MAX = 15 };
 
+/*
+ * A sentence for people that was quoted where it was made: kept as it is, but for bytes that no
+ * sentence has (control characters, what is no UTF-8), which become '?'. Cut to fit. Terminated.
+ */
+void vs_msg_sentence(struct vs_bytes text, char *out, size_t out_size);
+
 /* All frames of an error, shortened where needed; functions and lines stay behind. */
 void vs_msg_error_put(const struct vs_err *error, struct vs_buf *out);
 /* The error that came: its code. Always an error: what cannot be read is WIRE. */

@@ -8,6 +8,35 @@
 
 enum { TAG_CODE = 1, TAG_FOREIGN, TAG_TEXT, TAG_LABEL, TAG_SERIAL, TAG_STATE };
 
+/* Length of the well-formed character at p, 0 if there is none. */
+static size_t
+character(const uint8_t *p, size_t left)
+{
+	for (size_t n = 1; n <= 4 && n <= left; n++)
+		if (vs_utf8_ok(vs_bytes_of(p, n)))
+			return p[0] < 0x20 || p[0] == 0x7f ? 0 : n;
+	return 0;
+}
+
+void
+vs_msg_sentence(struct vs_bytes text, char *out, size_t out_size)
+{
+	size_t w = 0;
+	for (size_t i = 0; i < text.n;) {
+		const size_t n = character(text.p + i, text.n - i);
+		if (w + (n > 0 ? n : 1) >= out_size)
+			break;
+		if (n > 0)
+			memcpy(out + w, text.p + i, n);
+		else
+			out[w] = '?';
+		w += n > 0 ? n : 1;
+		i += n > 0 ? n : 1;
+	}
+	if (out_size > 0)
+		out[w] = '\0';
+}
+
 void
 vs_msg_error_put(const struct vs_err *error, struct vs_buf *out)
 {
@@ -48,7 +77,7 @@ vs_msg_error_get(struct vs_bytes frames, struct vs_err *err)
 			text.n >= sizeof f->text || f->code == VS_E_OK)
 			r.bad = true;
 		else
-			vs_quote(text, f->text, sizeof f->text);
+			vs_msg_sentence(text, f->text, sizeof f->text);
 	}
 	if (r.bad || r.left > 0 || out.n_frames == 0)
 		VS_FAIL(err, WIRE, "the agent reports an error that cannot be read");

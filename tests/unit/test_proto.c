@@ -309,6 +309,21 @@ errors_survive_the_socket_with_all_frames(void **state)
 }
 
 static void
+sentences_keep_their_quotes_and_lose_what_is_no_text(void **state)
+{
+	(void)state;
+	char out[64], tiny[6];
+	vs_msg_sentence(vs_bytes_str("the key \"a\\x0a\" of M\xc3\xbcller"), out, sizeof out);
+	assert_string_equal(out, "the key \"a\\x0a\" of M\xc3\xbcller");
+	vs_msg_sentence(vs_bytes_str("a\nb\x1b[1m\xff\xc3"), out, sizeof out);
+	assert_string_equal(out, "a?b?[1m??");
+	vs_msg_sentence(vs_bytes_str("abcd\xc3\xbc"), tiny, sizeof tiny);
+	assert_string_equal(tiny, "abcd");
+	vs_msg_sentence((struct vs_bytes){0}, out, sizeof out);
+	assert_string_equal(out, "");
+}
+
+static void
 an_error_that_says_ok_is_still_an_error(void **state)
 {
 	(void)state;
@@ -528,6 +543,7 @@ main(void)
 		cmocka_unit_test(refuses_bad_frame_heads),
 		cmocka_unit_test(secret_messages_are_refused_by_the_plain_encoder),
 		cmocka_unit_test(errors_survive_the_socket_with_all_frames),
+		cmocka_unit_test(sentences_keep_their_quotes_and_lose_what_is_no_text),
 		cmocka_unit_test(an_error_that_says_ok_is_still_an_error),
 		cmocka_unit_test(the_list_of_tokens_comes_back),
 		cmocka_unit_test(a_catalog_comes_back_as_it_was),
