@@ -8,6 +8,7 @@
 #include <openssl/x509.h>
 
 #include "module/p11.h"
+#include "token/mech.h"
 
 static CK_OBJECT_CLASS secret_class = CKO_SECRET_KEY, private_class = CKO_PRIVATE_KEY,
 		       public_class = CKO_PUBLIC_KEY, data_class = CKO_DATA;
@@ -593,6 +594,205 @@ private_objects_hide_without_login_where_there_is_one(void **state)
 	assert_rv_ok(C_Finalize(NULL));
 }
 
+/* Parameters that fit a row, in one place. */
+struct fit {
+	union {
+		CK_RSA_PKCS_PSS_PARAMS pss;
+		CK_RSA_PKCS_OAEP_PARAMS oaep;
+		CK_AES_CTR_PARAMS ctr;
+		CK_GCM_PARAMS gcm;
+		CK_CCM_PARAMS ccm;
+		CK_ULONG mac;
+		uint8_t iv[16];
+	} u;
+	CK_RSA_PKCS_OAEP_PARAMS inner;
+	CK_RSA_AES_KEY_WRAP_PARAMS rsa_aes;
+	uint8_t nonce[13];
+};
+
+static CK_MECHANISM
+fit(const struct vs_mech *row, struct fit *f, CK_ULONG data_n)
+{
+	static const CK_RSA_PKCS_MGF_TYPE mgf[VS_HASH_COUNT_] = {
+		[VS_HASH_SHA1] = CKG_MGF1_SHA1,
+		[VS_HASH_SHA224] = CKG_MGF1_SHA224,
+		[VS_HASH_SHA256] = CKG_MGF1_SHA256,
+		[VS_HASH_SHA384] = CKG_MGF1_SHA384,
+		[VS_HASH_SHA512] = CKG_MGF1_SHA512,
+		[VS_HASH_SHA3_224] = CKG_MGF1_SHA3_224,
+		[VS_HASH_SHA3_256] = CKG_MGF1_SHA3_256,
+		[VS_HASH_SHA3_384] = CKG_MGF1_SHA3_384,
+		[VS_HASH_SHA3_512] = CKG_MGF1_SHA3_512,
+	};
+	const enum vs_hash hash = row->hash ? (enum vs_hash)row->hash : VS_HASH_SHA256;
+	CK_MECHANISM_TYPE md = 0;
+	for (size_t i = 0; i < vs_mech_count(); i++) {
+		if ((vs_mech_at(i)->flags & CKF_DIGEST) && vs_mech_at(i)->hash == hash)
+			md = vs_mech_at(i)->type;
+	}
+	*f = (struct fit){.nonce = {1}};
+	f->inner =
+		(CK_RSA_PKCS_OAEP_PARAMS){CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, NULL, 0};
+	switch ((int)row->param) {
+	case VS_PARAM_PSS:
+		f->u.pss = (CK_RSA_PKCS_PSS_PARAMS){md, mgf[hash], 20};
+		return (CK_MECHANISM){row->type, &f->u, sizeof f->u.pss};
+	case VS_PARAM_OAEP: return (CK_MECHANISM){row->type, &f->inner, sizeof f->inner};
+	case VS_PARAM_IV16: return (CK_MECHANISM){row->type, &f->u, 16};
+	case VS_PARAM_CTR:
+		f->u.ctr.ulCounterBits = 64;
+		return (CK_MECHANISM){row->type, &f->u, sizeof f->u.ctr};
+	case VS_PARAM_GCM:
+		f->u.gcm = (CK_GCM_PARAMS){f->nonce, 12, 96, NULL, 0, 96};
+		return (CK_MECHANISM){row->type, &f->u, sizeof f->u.gcm};
+	case VS_PARAM_CCM:
+		f->u.ccm = (CK_CCM_PARAMS){data_n, f->nonce, 12, NULL, 0, 8};
+		return (CK_MECHANISM){row->type, &f->u, sizeof f->u.ccm};
+	case VS_PARAM_MAC_LENGTH:
+		f->u.mac = 9;
+		return (CK_MECHANISM){row->type, &f->u, sizeof f->u.mac};
+	case VS_PARAM_RSA_AES:
+		f->rsa_aes = (CK_RSA_AES_KEY_WRAP_PARAMS){256, &f->inner};
+		return (CK_MECHANISM){row->type, &f->rsa_aes, sizeof f->rsa_aes};
+	default: return (CK_MECHANISM){row->type, NULL, 0};
+	}
+}
+
+struct pair {
+	CK_OBJECT_HANDLE pub, priv;
+};
+
+/* Session keys that may do everything their kind can. */
+static struct pair
+make_pair(CK_SESSION_HANDLE s, unsigned family, bool wraps)
+{
+	static const uint8_t k256[] = {0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a};
+	static const uint8_t p521[] = {0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23};
+	struct pair p = {0};
+	CK_ULONG bits = 2048, n = 32;
+	CK_ATTRIBUTE rsa[] = {ATTR(CKA_MODULUS_BITS, bits), ATTR(CKA_WRAP, ck_true)};
+	CK_ATTRIBUTE un[] = {ATTR(CKA_UNWRAP, ck_true)};
+	CK_ATTRIBUTE ec[] = {BYTES(CKA_EC_PARAMS, wraps ? k256 : p521, sizeof k256)};
+	CK_ATTRIBUTE sec[] = {
+		ATTR(CKA_VALUE_LEN, n), ATTR(CKA_WRAP, ck_true), ATTR(CKA_UNWRAP, ck_true)};
+	switch (family) {
+	case VS_FAM_RSA:
+		assert_rv_ok(C_GenerateKeyPair(
+			s, MECH(CKM_RSA_PKCS_KEY_PAIR_GEN), rsa, 2, un, 1, &p.pub, &p.priv));
+		break;
+	case VS_FAM_EC:
+		assert_rv_ok(C_GenerateKeyPair(
+			s, MECH(CKM_EC_KEY_PAIR_GEN), ec, 1, NULL, 0, &p.pub, &p.priv));
+		break;
+	case VS_FAM_AES:
+		assert_rv_ok(C_GenerateKey(s, MECH(CKM_AES_KEY_GEN), sec, wraps ? 3 : 1, &p.pub));
+		break;
+	default:
+		assert_rv_ok(C_GenerateKey(s, MECH(CKM_GENERIC_SECRET_KEY_GEN), sec, 1, &p.pub));
+		break;
+	}
+	if (p.priv == 0)
+		p.priv = p.pub;
+	return p;
+}
+
+static void
+sign_and_verify(CK_SESSION_HANDLE s, CK_MECHANISM *m, const struct vs_mech *row, struct pair p)
+{
+	static const uint8_t data[256] = {0, 1, 2};
+	uint8_t sig[512];
+	CK_ULONG n = sizeof sig;
+	/* Raw ones want a digest's or the modulus's length. */
+	const CK_ULONG data_n = row->hash ? 200 : row->sign == VS_SIGN_RSA_RAW ? 256 : 32;
+	assert_rv_ok(C_SignInit(s, m, p.priv));
+	assert_rv_ok(C_Sign(s, STR(data), data_n, sig, &n));
+	assert_rv_ok(C_VerifyInit(s, m, p.pub));
+	assert_rv_ok(C_Verify(s, STR(data), data_n, sig, n));
+	sig[n - 1] ^= 1;
+	assert_rv_ok(C_VerifyInit(s, m, p.pub));
+	assert_rv(C_Verify(s, STR(data), data_n, sig, n), CKR_SIGNATURE_INVALID);
+}
+
+static void
+encrypt_and_decrypt(CK_SESSION_HANDLE s, CK_MECHANISM *m, struct pair p)
+{
+	uint8_t data[64] = {0, 1, 2, 3}, ct[512], back[512];
+	CK_ULONG n = sizeof ct, bn = sizeof back;
+	assert_rv_ok(C_EncryptInit(s, m, p.pub));
+	assert_rv_ok(C_Encrypt(s, data, sizeof data, ct, &n));
+	assert_rv_ok(C_DecryptInit(s, m, p.priv));
+	assert_rv_ok(C_Decrypt(s, ct, n, back, &bn));
+	assert_memory_not_equal(ct, data, sizeof data);
+	/* Without padding the text comes back as long as the modulus. */
+	assert_true(bn >= sizeof data);
+	assert_memory_equal(back + bn - sizeof data, data, sizeof data);
+}
+
+static void
+wrap_and_unwrap(CK_SESSION_HANDLE s, CK_MECHANISM *m, struct pair p)
+{
+	uint8_t v[32] = {9, 8, 7}, wrapped[1024], got[32];
+	CK_ULONG n = sizeof wrapped, gn = sizeof got;
+	const CK_OBJECT_HANDLE key = create_aes(s, v, 32, CKR_OK, 0, 0);
+	assert_rv_ok(C_WrapKey(s, m, p.pub, key, wrapped, &n));
+	assert_rv_ok(get(s, unwrap(s, m, p.priv, wrapped, n, CKR_OK), CKA_VALUE, got, &gn));
+	assert_memory_equal(got, v, 32);
+}
+
+static void
+every_row_of_the_mechanism_table_works(void **state)
+{
+	(void)state;
+	const CK_SESSION_HANDLE s = p11_open();
+	static const unsigned families[] = {VS_FAM_RSA, VS_FAM_EC, VS_FAM_AES, VS_FAM_SECRET};
+	struct pair plain[9] = {{0}}, wraps[9] = {{0}};
+	unsigned done = 0;
+	for (size_t i = 0; i < COUNT(families); i++) {
+		plain[families[i]] = make_pair(s, families[i], false);
+		wraps[families[i]] = make_pair(s, families[i], true);
+	}
+	for (size_t i = 0; i < vs_mech_count(); i++) {
+		const struct vs_mech *row = vs_mech_at(i);
+		struct fit f;
+		CK_MECHANISM m = fit(row, &f, 64);
+		const unsigned fam = row->family & (VS_FAM_SECRET | VS_FAM_AES) & ~VS_FAM_AES
+			? VS_FAM_SECRET
+			: row->family;
+		CK_OBJECT_HANDLE h = 0;
+		CK_ULONG n = 64, len = 32;
+		uint8_t d[64];
+		CK_ATTRIBUTE t[] = {ATTR(CKA_VALUE_LEN, len)};
+		if (row->flags & CKF_SIGN)
+			sign_and_verify(s, &m, row, plain[fam]), done++;
+		if ((row->flags & CKF_SIGN) && fam == VS_FAM_EC) /* secp256k1, too */
+			sign_and_verify(s, &m, row, wraps[fam]);
+		if (row->flags & CKF_ENCRYPT)
+			encrypt_and_decrypt(s, &m, plain[fam]), done++;
+		m = fit(row, &f, 32);
+		if (row->flags & CKF_WRAP)
+			wrap_and_unwrap(s, &m, wraps[fam]), done++;
+		if (row->flags & CKF_DIGEST) {
+			assert_rv_ok(C_DigestInit(s, &m));
+			assert_rv_ok(C_Digest(s, STR("x"), 1, d, &n));
+			done++;
+		}
+		if (row->flags & CKF_GENERATE) {
+			assert_rv_ok(C_GenerateKey(s, &m, t, 1, &h));
+			CK_KEY_TYPE type = 0;
+			n = sizeof type;
+			assert_rv_ok(get(s, h, CKA_KEY_TYPE, &type, &n));
+			assert_int_equal(type, row->makes);
+			done++;
+		}
+		/* Pairs were generated above; derivation has tests of its own. */
+		if (row->flags & (CKF_GENERATE_KEY_PAIR | CKF_DERIVE))
+			done++;
+		if (done == 0)
+			fail_msg("%s does nothing", row->name);
+	}
+	assert_true(done >= vs_mech_count());
+}
+
 int
 main(void)
 {
@@ -610,6 +810,7 @@ main(void)
 		T(the_tokens_keys_are_never_wrapped),
 		T(private_keys_travel_wrapped),
 		T(created_public_keys_verify),
+		T(every_row_of_the_mechanism_table_works),
 		cmocka_unit_test(private_objects_hide_without_login_where_there_is_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
