@@ -16,6 +16,7 @@ static const struct command {
 	{"attest", vs_cmd_attest, "attest this machine now; print every check and the claims"},
 	{"audit", vs_cmd_audit, "verify or read the audit log"},
 	{"conf", vs_cmd_conf, "check the configuration, print the settings"},
+	{"evidence", vs_cmd_evidence, "show this machine's evidence, verify a saved set"},
 	{"policy", vs_cmd_policy, "test, compare, hash or draft a policy"},
 	{"status", vs_cmd_status, "state of each token, lease, last verdict"},
 	{"token", vs_cmd_token, "verify an attestation token offline"},

@@ -18,6 +18,8 @@ bool vs_check_rc(struct vs_verdict *v, const char *rule, const char *name, vs_rc
 void vs_check_finish(struct vs_verdict *v);
 /* The first check that failed, or NULL. */
 const struct vs_check *vs_check_first_failed(const struct vs_verdict *v);
+/* Passed only because there was nothing to look at: what was seen begins with "not evaluated". */
+bool vs_check_skipped(const struct vs_check *c);
 /* Hexadecimal, at most 24 bytes, then "..."; returns out. */
 char *vs_check_hex(struct vs_bytes b, char out[64]);
 

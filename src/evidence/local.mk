@@ -59,4 +59,10 @@ tests_evidence_test_lab_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/tools -I$(srcdir
 tests_evidence_test_lab_LDADD = libvslabfixture.la libvslab.la libvslabmachine.la $(tests_evidence_test_azguest_LDADD) $(SSL_LIBS)
 TESTS += tests/evidence/test_lab
 
+check_PROGRAMS += tests/evidence/test_cmd
+tests_evidence_test_cmd_SOURCES = tests/evidence/test_cmd.c tests/evidence/data.c tests/evidence/data.h
+tests_evidence_test_cmd_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_evidence_test_cmd_LDADD = $(tests_unit_test_evidence_hw_LDADD)
+TESTS += tests/evidence/test_cmd
+
 include tests/data/evidence/local.mk

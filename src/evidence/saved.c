@@ -12,6 +12,7 @@
 #include "evidence/check.h"
 #include "evidence/ev_cert.h"
 #include "evidence/hcl.h"
+#include "evidence/roots.h"
 #include "evidence/verify.h"
 
 enum { PART_MAX = 8 << 20, PATH_CHARS = 512, PCR_LINES_MAX = 4096 };
@@ -169,4 +170,30 @@ vs_evidence_save(const char *dir, const struct vs_evidence *ev, struct vs_err *e
 		VS_TRY(vs_buf_addf(&text, err, "%u %s\n", i, hex));
 	}
 	return write_part(dir, "pcrs.sha256", vs_buf_view(&text), err);
+}
+
+vs_rc
+vs_roots_load(const char *dir, struct vs_roots *ret, struct vs_err *err)
+{
+	VS_CLEANUP(vs_roots_done) struct vs_roots r = {.amd = {.n = 0}};
+	const struct {
+		const char *name;
+		struct vs_ev_certs *to;
+	} files[] = {
+		{"amd-ark.pem", &r.amd},
+		{"amd-ask.pem", &r.amd_helpers},
+		{"intel-sgx-root.pem", &r.intel},
+		{"azure-vtpm-root.pem", &r.vtpm},
+		{"azure-vtpm-ca.pem", &r.vtpm_helpers},
+	};
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		VS_CLEANUP(vs_buf_done) struct vs_buf pem = {.max = 0};
+		VS_TRY(read_part(dir, files[i].name, false, &pem, err));
+		VS_TRY(vs_ev_certs_pem(vs_buf_view(&pem), files[i].to, err));
+	}
+	if (r.amd.n + r.intel.n + r.vtpm.n == 0)
+		VS_FAIL(err, CONFIG_FILE, "there is no root certificate in %s", dir);
+	*ret = r;
+	r = (struct vs_roots){.amd = {.n = 0}};
+	return VS_OK;
 }

@@ -130,7 +130,7 @@ vs_verify_boot(struct vs_verify *s, struct vs_err *err)
 	if (log.n == 0) {
 		vs_check_add(s->v, "T-A5", "event log", !s->x->require_event_log,
 			s->x->require_event_log ? "there" : "there, or not",
-			"none: what the PCRs stand for is not evaluated");
+			"not evaluated: there is none, so what the PCRs stand for is unknown");
 		return VS_OK;
 	}
 	vs_rc rc = vs_eventlog_replay(log, VS_HASH_SHA256, &replay, &why);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The built `vouchsafe evidence`: exit codes and what is printed. */
+#include "unit/unit.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "evidence/data.h"
+
+#define SNP "tests/data/evidence/azure/snp-milan-challenge "
+#define TDX "tests/data/evidence/azure/tdx-challenge "
+#define RIGHT "--nonce challenge --user-data any --no-transport-key --at 1786752000 "
+
+static char output[64 * 1024];
+
+static int
+run(const char *args)
+{
+	char line[1024];
+	const char *top = getenv("VS_SRCDIR"), *build = getenv("VS_BUILDDIR");
+	snprintf(line, sizeof line, "cd %s && %s/vouchsafe evidence %s 2>&1",
+		top != NULL ? top : VS_TEST_SRCDIR, build != NULL ? build : VS_TEST_BUILDDIR, args);
+	FILE *p = popen(line, "r");
+	assert_non_null(p);
+	const size_t n = fread(output, 1, sizeof output - 1, p);
+	output[n] = '\0';
+	const int status = pclose(p);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void
+exit_codes_say_what_happened(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *args;
+		int code;
+		const char *says;
+	} cases[] = {
+		{"verify " SNP RIGHT, 0, "accepted"},
+		{"verify " TDX RIGHT, 0, "accepted"},
+		{"verify " SNP RIGHT "--nonce 6368616c6c656e6765", 0, "accepted"},
+		{"verify " SNP RIGHT "--pcrs 0-23", 0, "accepted"},
+		{"verify " SNP RIGHT "--vm-id 26f8bc30-774e-4290-8e7a-535f3b672aee", 0, "accepted"},
+		{"verify " SNP RIGHT "--roots conf/roots", 0, "not by the vendors'"},
+		{"verify " SNP RIGHT "--nonce other", 1, "nonce in the quote"},
+		{"verify " SNP RIGHT "--pcrs 0-7", 1, "PCR selection"},
+		{"verify " SNP RIGHT "--user-data hash", 1, "report is fresh"},
+		{"verify " SNP RIGHT "--vm-id x", 1, "virtual machine"},
+		{"verify " SNP RIGHT "--require-log", 1, "event log"},
+		{"verify " SNP RIGHT "--at 2000000000", 1, "SNP certificate chain"},
+		{"verify " SNP "--nonce challenge --user-data any --at 1786752000", 1,
+			"transport key"},
+		{"verify " SNP RIGHT "--pcrs 7-0", 2, "--pcrs"},
+		{"verify " SNP RIGHT "--pcrs 24", 2, "--pcrs"},
+		{"verify " SNP RIGHT "--at soon", 2, "--at"},
+		{"verify " SNP RIGHT "--user-data maybe", 2, "--user-data"},
+		{"verify " SNP RIGHT "--roots tests", 2, "no root certificate"},
+		{"verify " SNP RIGHT "--colour", 2, "an option"},
+		{"verify /nonexistent", 2, "quote.msg"},
+		{"verify", 2, "show or verify"},
+		{"show --config /nonexistent", 2, "/nonexistent"},
+		{"", 2, "show or verify"},
+		{"--help", 0, "usage: vouchsafe evidence"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const int code = run(cases[i].args);
+		if (code != cases[i].code || strstr(output, cases[i].says) == NULL)
+			fail_msg("%s: %d, %s", cases[i].args, code, output);
+	}
+}
+
+static void
+what_was_not_evaluated_is_not_called_ok(void **state)
+{
+	(void)state;
+	assert_int_equal(run("verify " SNP RIGHT), 0);
+	assert_non_null(strstr(output, "\n--   T-A5  event log"));
+	assert_non_null(strstr(output, "\n--   T-A8  report is fresh"));
+	assert_non_null(strstr(output, "\nok   T-A4  quote's signature"));
+	assert_int_equal(run("verify " SNP RIGHT "--json"), 0);
+	struct vs_json *j = NULL;
+	struct vs_err err = {0};
+	bool accepted = false, evaluated = true;
+	assert_ok(vs_json_load_object(vs_bytes_str(output), 1 << 20, "report", &j, &err), &err);
+	assert_true(vs_json_bool(vs_json_get(j, "accepted"), &accepted) && accepted);
+	const struct vs_json *list = vs_json_get(j, "checks");
+	assert_true(vs_json_count(list) > 30);
+	for (size_t i = 0; i < vs_json_count(list); i++) {
+		const struct vs_json *c = vs_json_at(list, i);
+		if (vs_json_is_string(vs_json_get(c, "name"), "event log"))
+			assert_true(vs_json_bool(vs_json_get(c, "evaluated"), &evaluated));
+	}
+	assert_false(evaluated);
+	vs_json_free(j);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(exit_codes_say_what_happened),
+		cmocka_unit_test(what_was_not_evaluated_is_not_called_ok),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
