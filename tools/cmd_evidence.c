@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* vouchsafe evidence: this machine's evidence, or a saved set, judged locally. */
-#include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "attest/maa.h"
@@ -48,6 +45,7 @@ struct args {
 };
 
 enum { NONCE_MAX = 64 };
+#define AT_MAX INT64_C(253402300799) /* the year 9999 */
 
 /* ---- arguments ------------------------------------------------------------------------------ */
 
@@ -102,15 +100,19 @@ parse_args(int argc, char **argv, struct args *a)
 }
 
 static bool
-parse_number(const char *s, const char **end, long max, long *ret)
+parse_number(const char *s, const char **end, int64_t max, int64_t *ret)
 {
-	char *stop = NULL;
+	int64_t v = 0;
 	if (*s < '0' || *s > '9')
 		return false;
-	errno = 0;
-	*ret = strtol(s, &stop, 10);
-	*end = stop;
-	return errno == 0 && *ret >= 0 && *ret <= max;
+	for (; *s >= '0' && *s <= '9'; s++) {
+		v = v * 10 + (*s - '0');
+		if (v > max)
+			return false;
+	}
+	*ret = v;
+	*end = s;
+	return true;
 }
 
 /* "0-7,11" */
@@ -119,7 +121,7 @@ parse_pcrs(const char *s, uint32_t *ret)
 {
 	*ret = 0;
 	for (;;) {
-		long from = 0, to = 0;
+		int64_t from = 0, to = 0;
 		if (!parse_number(s, &s, VS_PCRS_MAX - 1, &from))
 			return false;
 		to = from;
@@ -127,7 +129,7 @@ parse_pcrs(const char *s, uint32_t *ret)
 			return false;
 		if (to < from)
 			return false;
-		for (long i = from; i <= to; i++)
+		for (int64_t i = from; i <= to; i++)
 			*ret |= 1U << i;
 		if (*s == '\0')
 			return true;
@@ -139,10 +141,10 @@ parse_pcrs(const char *s, uint32_t *ret)
 static VS_RC
 fill_expect(const struct args *a, struct vs_evidence_expect *x, struct vs_err *err)
 {
-	long at = 0;
+	int64_t at = 0;
 	const char *end = "";
 	x->at_unix = vs_clock_system().ops->wall_unix(NULL);
-	if (a->at != NULL && (!parse_number(a->at, &end, LONG_MAX, &at) || *end != '\0'))
+	if (a->at != NULL && (!parse_number(a->at, &end, AT_MAX, &at) || *end != '\0'))
 		VS_FAIL(err, USAGE, "--at is not a time in seconds since 1970");
 	if (a->at != NULL)
 		x->at_unix = at;

@@ -2,6 +2,7 @@
 /* The built `vouchsafe evidence`: exit codes and what is printed. */
 #include "unit/unit.h"
 
+#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #define TDX "tests/data/evidence/azure/tdx-challenge "
 #define RIGHT "--nonce challenge --user-data any --no-transport-key --at 1786752000 "
 
+extern char **environ;
 static char output[64 * 1024];
 
 static int
@@ -20,11 +22,24 @@ run(const char *args)
 	const char *top = getenv("VS_SRCDIR"), *build = getenv("VS_BUILDDIR");
 	snprintf(line, sizeof line, "cd %s && %s/vouchsafe evidence %s 2>&1",
 		top != NULL ? top : VS_TEST_SRCDIR, build != NULL ? build : VS_TEST_BUILDDIR, args);
-	FILE *p = popen(line, "r");
-	assert_non_null(p);
-	const size_t n = fread(output, 1, sizeof output - 1, p);
+	int pipe_fd[2], status = 0;
+	pid_t pid = -1;
+	char sh[] = "sh", c[] = "-c";
+	char *const argv[] = {sh, c, line, NULL};
+	posix_spawn_file_actions_t actions;
+	assert_int_equal(pipe(pipe_fd), 0);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, pipe_fd[1], 1);
+	posix_spawn_file_actions_addclose(&actions, pipe_fd[0]);
+	assert_int_equal(posix_spawn(&pid, "/bin/sh", &actions, NULL, argv, environ), 0);
+	posix_spawn_file_actions_destroy(&actions);
+	close(pipe_fd[1]);
+	size_t n = 0;
+	for (ssize_t k = 1; k > 0; n += k > 0 ? (size_t)k : 0)
+		k = read(pipe_fd[0], output + n, sizeof output - 1 - n);
 	output[n] = '\0';
-	const int status = pclose(p);
+	close(pipe_fd[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	return WEXITSTATUS(status);
 }
