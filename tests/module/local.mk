@@ -35,5 +35,5 @@ tests_module_test_manners_SOURCES = %D%/test_manners.c %D%/p11.c
 tests_module_test_manners_CPPFLAGS = $(fake_cppflags)
 tests_module_test_manners_LDADD = $(fake_ldadd)
 
-TESTS += tests/rules/check-module.sh %D%/clients.sh
-EXTRA_DIST += tests/rules/check-module.sh %D%/clients.sh
+TESTS += tests/rules/check-module.sh %D%/clients.sh %D%/java.sh
+EXTRA_DIST += tests/rules/check-module.sh %D%/clients.sh %D%/java.sh %D%/Client.java
