@@ -116,6 +116,8 @@ vs_session_open(struct vs_instance *inst, CK_SLOT_ID slot, CK_FLAGS flags, CK_SE
 	s->token = &inst->tokens[slot];
 	s->flags = flags;
 	s->made_objects = false;
+	if (s->token->conf->login != VS_LOGIN_NONE)
+		atomic_fetch_add(&s->token->n_sessions, 1);
 	s->sweep_word = atomic_load_explicit(&s->token->sweep_word, memory_order_relaxed);
 	const uint64_t word = atomic_load_explicit(&s->word, memory_order_relaxed) | 1;
 	s->handle = handle_of(s, word);
@@ -139,6 +141,9 @@ empty(struct vs_session *s)
 	s->catalog_word = 0;
 	if (s->made_objects)
 		vs_store_drop(s->token, s->handle);
+	if (s->token->conf->login != VS_LOGIN_NONE &&
+		atomic_fetch_sub(&s->token->n_sessions, 1) == 1)
+		atomic_store(&s->token->logged_in, false);
 	const uint64_t word = atomic_load_explicit(&s->word, memory_order_relaxed);
 	/* The next generation, closed; 32 bits of it. */
 	atomic_store_explicit(

@@ -357,6 +357,15 @@ login_attest_asks_the_gate_and_says_so(void **state)
 	assert_rv(C_Login(s, CKU_USER, NULL, 0), CKR_USER_ALREADY_LOGGED_IN);
 	assert_rv_ok(C_Logout(s));
 	assert_rv(C_Logout(s), CKR_USER_NOT_LOGGED_IN);
+	/* A login ends with the last session. */
+	const CK_SESSION_HANDLE second = p11_open();
+	assert_rv_ok(C_Login(second, CKU_USER, NULL, 0));
+	assert_rv_ok(C_CloseSession(s));
+	assert_rv_ok(C_GetSessionInfo(second, &info));
+	assert_int_equal(info.state, CKS_RW_USER_FUNCTIONS);
+	assert_rv_ok(C_CloseSession(second));
+	assert_rv_ok(C_GetSessionInfo(p11_open(), &info));
+	assert_int_equal(info.state, CKS_RW_PUBLIC_SESSION);
 	assert_rv_ok(C_Finalize(NULL));
 }
 
