@@ -48,7 +48,8 @@ struct vs_token {
 	_Atomic bool has_keys;
 	_Atomic uint32_t last_code; /* vs_code number of the last reason */
 	_Atomic bool logged_in;
-	_Atomic uint32_t n_sessions; /* counted only where there is a login, which ends with the last */
+	_Atomic uint32_t
+		n_sessions; /* counted only where there is a login, which ends with the last */
 };
 
 struct vs_stripe {

@@ -83,6 +83,17 @@ vs_op_drop(struct vs_op *op)
 }
 
 void
+vs_op_abandon(struct vs_op *op)
+{
+	/* References that are never given back: the arena's pages are zero here anyway. */
+	if (op->object != NULL && !vs_object_is_token(op->object))
+		vs_object_ref(op->object);
+	if (op->key != NULL && vs_pkey_octets(op->key).p != NULL)
+		(void)vs_pkey_ref(op->key);
+	vs_op_drop(op);
+}
+
+void
 vs_op_free(struct vs_op *op)
 {
 	if (op == NULL)

@@ -93,6 +93,8 @@ VS_CK vs_op_digest_key(struct vs_session *s, CK_OBJECT_HANDLE key);
 void vs_op_end(struct vs_op *op);
 /* Forget key and contexts, too. */
 void vs_op_drop(struct vs_op *op);
+/* In a forked child: drop, but let nothing go back to the arena, whose lock may be held. */
+void vs_op_abandon(struct vs_op *op);
 /* drop and free the struct. NULL-safe. */
 void vs_op_free(struct vs_op *op);
 bool vs_op_active(const struct vs_session *s, enum vs_op_kind kind);

@@ -258,7 +258,7 @@ vs_session_abandon(struct vs_instance *inst)
 				continue;
 			for (unsigned k = 0; k < VS_OP_COUNT_; k++) {
 				if (chunk[i].op[k] != NULL)
-					vs_op_drop(chunk[i].op[k]);
+					vs_op_abandon(chunk[i].op[k]);
 			}
 			(void)pthread_mutex_unlock(&chunk[i].lock);
 		}
