@@ -124,7 +124,8 @@ makes_the_report_anew_for_each_reading(void **state)
 	assert_true(names_user_data(&stale, 0x1c));
 	fixture_tamper(&f, "undo");
 	write_user_data(esys, 0x21);
-	VS_CLEANUP(vs_buf_done) struct vs_buf before = read_report(esys);
+	struct vs_buf before = read_report(esys);
+	vs_buf_done(&before);
 	fixture_tamper(&f, "stale-report 2");
 	write_user_data(esys, 0x22);
 	for (int i = 0; i < 3; i++) {
