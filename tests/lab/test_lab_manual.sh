@@ -34,6 +34,13 @@ done
 for kind in $(sed -n '/^\.Ss Faults/,/^\.El/s/^\.It Cm //p' "$page"); do
 	"$lab" fault --help | grep -q "^  $kind " || { echo "there is no fault $kind"; failed=1; }
 done
+# the same for the ways to tamper
+for kind in $("$lab" tamper --help | sed -n 's/^  \([a-z-]*\) .*/\1/p'); do
+	grep -q "^\.It Cm $kind\( \|$\)" "$page" || { echo "the manual page does not have tamper $kind"; failed=1; }
+done
+for kind in $(sed -n '/^\.Ss Tampering/,/^\.El/s/^\.It Cm \([a-z-]*\).*/\1/p' "$page"); do
+	"$lab" tamper --help | grep -q "^  $kind " || { echo "there is no tamper $kind"; failed=1; }
+done
 if command -v mandoc >/dev/null; then
 	mandoc -T lint -W warning "$page" || failed=1
 fi

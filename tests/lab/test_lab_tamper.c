@@ -125,7 +125,7 @@ says_what_it_cannot_tamper_with(void **state)
 		assert_int_equal(said.n, 0);
 	}
 	size_t n = 0;
-	for (const char *const *k = lab_machine_tamper_kinds(); *k; k++)
+	for (const char *const *k = lab_machine_tamper_help(); *k; k++)
 		n++;
 	assert_int_equal(n, 19);
 }

@@ -73,7 +73,7 @@ print_kinds(const char *name)
 		for (const struct lab_fault_row *r = lab_fault_rows(); r->name != NULL; r++)
 			(void)printf("  %-16s %s\n", r->name, r->help);
 	if (strcmp(name, "tamper") == 0)
-		for (const char *const *k = lab_machine_tamper_kinds(); *k != NULL; k++)
+		for (const char *const *k = lab_machine_tamper_help(); *k != NULL; k++)
 			(void)printf("  %s\n", *k);
 	if (strcmp(name, "key") == 0) {
 		(void)printf("Types:");

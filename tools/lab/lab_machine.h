@@ -68,8 +68,8 @@ VS_RC lab_machine_thim(struct lab_machine *m, struct vs_buf *json, struct vs_err
  */
 VS_RC lab_machine_tamper(
 	struct lab_machine *m, char *const *words, struct vs_buf *said, struct vs_err *err);
-/* The kinds, for help texts; NULL-terminated. */
-const char *const *lab_machine_tamper_kinds(void);
+/* A line for each kind: name, arguments, what it does; NULL-terminated. Not thread-safe. */
+const char *const *lab_machine_tamper_help(void);
 
 /* What is wrong with the tokens of the attestation service; "token none" ends it. */
 #define LAB_TOKEN_DEFECTS(X) \

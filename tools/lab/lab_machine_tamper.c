@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What an attacker at the console, in the guest or in the host could do to the machine. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -362,36 +363,44 @@ static const struct {
 	const char *kind;
 	tamper_fn *fn;
 	unsigned max_args;
+	const char *args, *help;
 } kinds[] = {
-	{"pcr", tamper_pcr, 1},
-	{"secure-boot", tamper_secure_boot, 1},
-	{"ak", tamper_ak, 1},
-	{"foreign-report", tamper_foreign, 0},
-	{"debug-bit", tamper_debug, 0},
-	{"migratable", tamper_migratable, 0},
-	{"vmpl", tamper_vmpl, 1},
-	{"paravisor", tamper_paravisor, 0},
-	{"stale-report", tamper_stale, 1},
-	{"event-log", tamper_log, 1},
-	{"ak-cert", tamper_ak_cert, 1},
-	{"ak-missing", tamper_no_ak, 0},
-	{"trusted-launch", tamper_trusted_launch, 0},
-	{"ak-cert-foreign", tamper_ak_ca, 0},
-	{"vcek", tamper_vcek, 0},
-	{"token", tamper_token, 1},
-	{"clock", tamper_clock, 1},
-	{"reboot", tamper_reboot, 0},
-	{"undo", tamper_undo, 0},
+	{"pcr", tamper_pcr, 1, "N", "extend PCR N with a value that no log explains"},
+	{"secure-boot", tamper_secure_boot, 1, "off", "boot again with Secure Boot switched off"},
+	{"ak", tamper_ak, 1, "[unrestricted|uncertified]",
+		"replace the attestation key, with a certificate"},
+	{"ak-missing", tamper_no_ak, 0, "", "take the attestation key away"},
+	{"ak-cert", tamper_ak_cert, 1, "[missing]",
+		"certificate of another key, or none written yet"},
+	{"ak-cert-foreign", tamper_ak_ca, 0, "", "certificate of a CA that nobody knows"},
+	{"foreign-report", tamper_foreign, 0, "", "the hardware report of another machine"},
+	{"debug-bit", tamper_debug, 0, "", "a guest that the host may debug"},
+	{"migratable", tamper_migratable, 0, "", "a guest that a migration agent may move"},
+	{"vmpl", tamper_vmpl, 1, "N", "a report for privilege level N"},
+	{"paravisor", tamper_paravisor, 0, "", "started with firmware that nobody knows"},
+	{"vcek", tamper_vcek, 0, "", "a report signed by another key than the chip's"},
+	{"stale-report", tamper_stale, 1, "[N]", "the report is not renewed (for N readings)"},
+	{"trusted-launch", tamper_trusted_launch, 0, "", "boot as a machine without a TEE"},
+	{"event-log", tamper_log, 1, "[data|digest|drop|cut|missing]", "edit the log of the boot"},
+	{"token", tamper_token, 1, "WHAT", "attestation tokens with one defect"},
+	{"clock", tamper_clock, 1, "+S|-S", "the services' clock is wrong by S seconds"},
+	{"reboot", tamper_reboot, 0, "", "TPM reset and boot; what was done stays"},
+	{"undo", tamper_undo, 0, "", "take everything back and boot"},
 };
-enum { KINDS = sizeof kinds / sizeof *kinds };
+enum { KINDS = sizeof kinds / sizeof *kinds, HELP_ROOM = 112 };
 
 const char *const *
-lab_machine_tamper_kinds(void)
+lab_machine_tamper_help(void)
 {
-	static const char *names[KINDS + 1];
-	for (size_t i = 0; i < KINDS; i++)
-		names[i] = kinds[i].kind;
-	return names;
+	static char text[KINDS][HELP_ROOM];
+	static const char *lines[KINDS + 1];
+	for (size_t i = 0; i < KINDS; i++) {
+		char left[48];
+		snprintf(left, sizeof left, "%s %s", kinds[i].kind, kinds[i].args);
+		snprintf(text[i], sizeof text[i], "%-40s %s", left, kinds[i].help);
+		lines[i] = text[i];
+	}
+	return lines;
 }
 
 vs_rc
@@ -413,8 +422,5 @@ lab_machine_tamper(
 		return rc;
 	}
 	VS_FAIL(err, USAGE,
-		"the ways to tamper are pcr N, secure-boot off, ak, ak-missing, ak-cert, "
-		"ak-cert-foreign, "
-		"foreign-report, debug-bit, migratable, vmpl N, paravisor, stale-report [N], "
-		"trusted-launch, event-log, vcek, token WHAT, clock +S, reboot, undo");
+		"there is no such way to tamper; vouchsafe-lab tamper --help lists them");
 }

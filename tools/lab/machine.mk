@@ -28,7 +28,8 @@ libvslabfixture_la_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/tools $(JANSSON_CFLAG
 LABTEST_CPPFLAGS = $(libvslabfixture_la_CPPFLAGS)
 LABTEST_LDADD = libvslabfixture.la $(LABMACHINE_LIBS) -lcmocka
 
-EXTRA_DIST += tests/data/lab
+EXTRA_DIST += tests/data/lab tests/lab/tamper.sh
+TESTS += tests/lab/tamper.sh
 
 labmachine_tests = \
 	tests/lab/test_lab_evidence \
