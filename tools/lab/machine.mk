@@ -26,6 +26,8 @@ check_LTLIBRARIES += libvslabfixture.la
 libvslabfixture_la_SOURCES = tests/lab/lab_fixture.c tests/lab/lab_fixture.h
 libvslabfixture_la_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/tools $(JANSSON_CFLAGS) $(TSS_CFLAGS) $(CRYPTO_CFLAGS)
 LABTEST_CPPFLAGS = $(libvslabfixture_la_CPPFLAGS)
+# The two libraries need each other: libvslab's lies are pulled before its archive is left behind.
+LABTEST_LDFLAGS = $(AM_LDFLAGS) -Wl,-u,lab_lie_take
 LABTEST_LDADD = libvslabfixture.la $(LABMACHINE_LIBS) -lcmocka
 
 EXTRA_DIST += tests/data/lab tests/lab/tamper.sh
@@ -66,8 +68,7 @@ tests_lab_test_lab_policy_LDADD = $(LABTEST_LDADD)
 
 tests_lab_test_lab_maa_SOURCES = tests/lab/test_lab_maa.c tests/lab/maa_client.c tests/lab/maa_client.h
 tests_lab_test_lab_maa_CPPFLAGS = $(LABTEST_CPPFLAGS)
-# The two libraries need each other: this one's lies are pulled before its archive is left behind.
-tests_lab_test_lab_maa_LDFLAGS = $(AM_LDFLAGS) -Wl,-u,lab_lie_take
+tests_lab_test_lab_maa_LDFLAGS = $(LABTEST_LDFLAGS)
 tests_lab_test_lab_maa_LDADD = libvslab.la $(LABTEST_LDADD)
 
 tests_lab_test_lab_machine_SOURCES = tests/lab/test_lab_machine.c
@@ -76,6 +77,7 @@ tests_lab_test_lab_machine_LDADD = libvslab.la $(LABTEST_LDADD)
 
 tests_lab_test_lab_tokens_SOURCES = tests/lab/test_lab_tokens.c tests/lab/maa_client.c tests/lab/maa_client.h
 tests_lab_test_lab_tokens_CPPFLAGS = $(LABTEST_CPPFLAGS)
+tests_lab_test_lab_tokens_LDFLAGS = $(LABTEST_LDFLAGS)
 tests_lab_test_lab_tokens_LDADD = libvslab.la $(LABTEST_LDADD)
 
 tests_lab_test_lab_tamper_SOURCES = tests/lab/test_lab_tamper.c
