@@ -7,6 +7,7 @@
 
 #include "base/codec.h"
 #include "lab/lab_entra.h"
+#include "lab/lab_fault.h"
 #include "lab/maa_client.h"
 
 struct fixture maa_fixture;
@@ -20,6 +21,7 @@ maa_start(void **state)
 	struct lab_keygen_pool *pool = NULL;
 	size_t n = 0;
 	fixture_start(&maa_fixture, "maa");
+	assert_ok(lab_faults_new(&maa_fixture.lab.faults, &err), &err);
 	assert_ok(lab_maa_new(&maa_fixture.lab, &maa_fixture.lab.maa, &err), &err);
 	assert_ok(lab_entra_alloc(&maa_fixture.lab.entra, jobs, &n, &err), &err);
 	assert_ok(lab_keygen_start(jobs, n, &pool, &err), &err);
@@ -37,6 +39,7 @@ maa_stop(void **state)
 	(void)state;
 	lab_maa_free(maa_fixture.lab.maa);
 	lab_entra_free(maa_fixture.lab.entra);
+	lab_faults_free(maa_fixture.lab.faults);
 	fixture_stop(&maa_fixture);
 	return 0;
 }
