@@ -2,7 +2,7 @@
 noinst_LTLIBRARIES += libvsattest.la
 libvsattest_la_SOURCES = \
 	%D%/validate.c %D%/validate.h %D%/validate_run.h \
-	%D%/maa.c %D%/maa.h \
+	%D%/maa.c %D%/imds.c %D%/maa.h \
 	%D%/check_form.c %D%/check_claims.c \
 	%D%/trust.c %D%/trust.h
 
