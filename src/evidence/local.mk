@@ -24,7 +24,8 @@ libvsevidence_la_CFLAGS = $(AM_CFLAGS) $(TSS_CFLAGS) $(CRYPTO_CFLAGS)
 libvsevidence_la_LIBADD = $(TSS_LIBS) $(CRYPTO_LIBS)
 
 check_PROGRAMS += tests/evidence/test_azguest
-tests_evidence_test_azguest_SOURCES = tests/evidence/test_azguest.c tests/evidence/swtpm.c tests/evidence/swtpm.h
+tests_evidence_test_azguest_SOURCES = tests/evidence/test_azguest.c tests/evidence/swtpm.c tests/evidence/swtpm.h \
+	tests/evidence/data.c
 tests_evidence_test_azguest_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_evidence_test_azguest_LDADD = libvsevidence.la libvsjose.la libvscrypto.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) $(TSS_LIBS) -lcmocka
 TESTS += tests/evidence/test_azguest

@@ -59,12 +59,9 @@ receive_checked(struct vs_tpm *tpm, size_t *ret_n)
 	size_t n = 0;
 	VS_TRY(vs_tpm_link_receive(tpm->link, tpm->response, &n, &tpm->io_err));
 	const struct vs_bytes command = {tpm->command, tpm->command_n};
-	if (tpm->fault != NULL) {
-		struct vs_reader r = vs_reader_of(command);
-		vs_get_bytes(&r, 6);
+	if (tpm->fault != NULL)
 		tpm->fault->response(
-			tpm->fault->self, vs_get_be32(&r), tpm->response, &n, sizeof tpm->response);
-	}
+			tpm->fault->self, command, tpm->response, &n, sizeof tpm->response);
 	VS_TRY(vs_tpm_response_check(command, (struct vs_bytes){tpm->response, n}, &tpm->io_err));
 	*ret_n = n;
 	return VS_OK;

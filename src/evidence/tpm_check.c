@@ -8,7 +8,6 @@
 enum {
 	TAG_NO_SESSIONS = 0x8001,
 	TAG_SESSIONS = 0x8002,
-	SESSIONS_MAX = 3,
 	LIST_MAX = 1024,
 	CAP_HANDLES = 1,
 	CAP_PCRS = 5,
@@ -21,29 +20,30 @@ enum {
  */
 struct shape {
 	uint32_t code;
-	unsigned handles;
+	unsigned sent; /* handles in the command */
+	unsigned handles; /* in the answer */
 	const char *fields;
 };
 
 static const struct shape shapes[] = {
-	{0x00000122, 0, ""}, /* NV_UndefineSpace */
-	{0x0000012A, 0, ""}, /* NV_DefineSpace */
-	{0x00000131, 1, "bbbtb"}, /* CreatePrimary */
-	{0x00000137, 0, ""}, /* NV_Write */
-	{0x00000148, 0, "bs"}, /* Certify */
-	{0x0000014E, 0, "b"}, /* NV_Read */
-	{0x00000158, 0, "bs"}, /* Quote */
-	{0x00000159, 0, "b"}, /* RSA_Decrypt */
-	{0x00000161, 1, ""}, /* ContextLoad */
-	{0x00000162, 0, "844b"}, /* ContextSave */
-	{0x00000165, 0, ""}, /* FlushContext */
-	{0x00000169, 0, "bb"}, /* NV_ReadPublic */
-	{0x00000173, 0, "bbb"}, /* ReadPublic */
-	{0x00000176, 1, "b"}, /* StartAuthSession */
-	{0x0000017A, 0, "1c"}, /* GetCapability */
-	{0x0000017E, 0, "4pd"}, /* PCR_Read */
-	{0x0000017F, 0, ""}, /* PolicyPCR */
-	{0x00000181, 0, "88441"}, /* ReadClock */
+	{0x00000122, 2, 0, ""}, /* NV_UndefineSpace */
+	{0x0000012A, 1, 0, ""}, /* NV_DefineSpace */
+	{0x00000131, 1, 1, "bbbtb"}, /* CreatePrimary */
+	{0x00000137, 2, 0, ""}, /* NV_Write */
+	{0x00000148, 2, 0, "bs"}, /* Certify */
+	{0x0000014E, 2, 0, "b"}, /* NV_Read */
+	{0x00000158, 1, 0, "bs"}, /* Quote */
+	{0x00000159, 1, 0, "b"}, /* RSA_Decrypt */
+	{0x00000161, 0, 1, ""}, /* ContextLoad */
+	{0x00000162, 1, 0, "844b"}, /* ContextSave */
+	{0x00000165, 0, 0, ""}, /* FlushContext */
+	{0x00000169, 1, 0, "bb"}, /* NV_ReadPublic */
+	{0x00000173, 1, 0, "bbb"}, /* ReadPublic */
+	{0x00000176, 2, 1, "b"}, /* StartAuthSession */
+	{0x0000017A, 0, 0, "1c"}, /* GetCapability */
+	{0x0000017E, 0, 0, "4pd"}, /* PCR_Read */
+	{0x0000017F, 1, 0, ""}, /* PolicyPCR */
+	{0x00000181, 0, 0, "88441"}, /* ReadClock */
 };
 
 static void
@@ -118,8 +118,9 @@ skip_field(struct vs_reader *r, char field)
 	}
 }
 
+/* As many whole entries as there were authorisations in the command. */
 static bool
-sessions_ok(struct vs_reader *r)
+sessions_ok(struct vs_reader *r, unsigned expected)
 {
 	unsigned n = 0;
 	while (r->left != 0 && !r->bad) {
@@ -128,7 +129,24 @@ sessions_ok(struct vs_reader *r)
 		vs_get_2b(r);
 		n++;
 	}
-	return !r->bad && n >= 1 && n <= SESSIONS_MAX;
+	return !r->bad && n == expected;
+}
+
+/* r stands behind the command's header. */
+static unsigned
+count_sessions(struct vs_reader *r, unsigned handles)
+{
+	unsigned n = 0;
+	vs_get_bytes(r, 4 * (size_t)handles);
+	struct vs_reader area = vs_reader_of(vs_get_bytes(r, vs_get_be32(r)));
+	while (area.left != 0 && !area.bad) {
+		vs_get_be32(&area);
+		vs_get_2b(&area);
+		vs_get_u8(&area);
+		vs_get_2b(&area);
+		n++;
+	}
+	return area.bad || r->bad ? 0 : n;
 }
 
 static const struct shape *
@@ -172,7 +190,8 @@ vs_tpm_response_check(struct vs_bytes command, struct vs_bytes response, struct 
 	struct vs_reader params = r;
 	if (tag == TAG_SESSIONS) {
 		const struct vs_bytes area = vs_get_bytes(&r, vs_get_be32(&r));
-		if (r.bad || !sessions_ok(&r))
+		const unsigned sessions = count_sessions(&c, shape->sent);
+		if (r.bad || sessions == 0 || !sessions_ok(&r, sessions))
 			VS_FAIL(err, TPM, "the TPM's answer has a malformed session area");
 		params = vs_reader_of(area);
 	}

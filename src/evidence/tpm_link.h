@@ -14,7 +14,7 @@ enum { VS_TPM_MSG_MAX = 4096, VS_TPM_MSG_MIN = 10 };
 
 /* Tests: sees each response before it is checked and may change buffer and length (up to cap). */
 struct vs_tpm_fault {
-	void (*response)(void *self, uint32_t command_code, uint8_t *buf, size_t *n, size_t cap);
+	void (*response)(void *self, struct vs_bytes command, uint8_t *buf, size_t *n, size_t cap);
 	void *self;
 };
 

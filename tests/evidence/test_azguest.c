@@ -12,6 +12,9 @@
 #include <openssl/rsa.h>
 
 #include "base/clock.h"
+#include "base/codec.h"
+#include "base/file.h"
+#include "evidence/data.h"
 #include "evidence/ev_azguest.h"
 #include "evidence/ev_crypto.h"
 #include "evidence/hcl.h"
@@ -19,6 +22,7 @@
 #include "evidence/swtpm.h"
 #include "evidence/tpm.h"
 #include "evidence/tpm_link.h"
+#include "evidence/verify.h"
 
 static struct swtpm machine;
 static struct vs_arena *arena;
@@ -299,6 +303,103 @@ key_values_and_quote_are_of_one_moment(void **state)
 	src.ops->close(src.self);
 }
 
+/* ---- structures that the same key signs ----------------------------------------------------- */
+
+static void
+read_into(const char *name, struct vs_buf *out)
+{
+	char path[128];
+	struct vs_err err = {0};
+	snprintf(path, sizeof path, "%s/%s", machine.dir, name);
+	out->max = 4096;
+	assert_ok(vs_file_read(path, 4096, VS_FILE_ANY, out, &err), &err);
+}
+
+/* The quote's checks only: this machine's other evidence has no vendor behind it. */
+static const struct vs_check *
+check_of(const struct vs_evidence *ev, const char *name, struct vs_verdict *v)
+{
+	const struct vs_roots none = {.amd = {.n = 0}};
+	const struct vs_evidence_expect x = {.at_unix = 1786752000,
+		.roots = &none,
+		.nonce = vs_bytes_of(ev->nonce, sizeof ev->nonce),
+		.pcr_mask = 0xFF};
+	struct vs_err err = {0};
+	assert_code(vs_evidence_verify(ev, &x, v, &err), REFUSED_EVIDENCE);
+	return data_check(v, name);
+}
+
+static void
+only_the_quote_that_was_asked_for_is_one(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *command, *check;
+	} cases[] = {
+		{"tpm2_quote -Q -c 0x81000003 -l sha256:0,1,2,3,4,5,6,7 -q $N -g sha256 -m m -s s "
+		 "-f plain",
+			NULL},
+		{"tpm2_quote -Q -c 0x81000003 -l sha1:0,1,2,3,4,5,6,7 -q $N -g sha256 -m m -s s -f "
+		 "plain",
+			"PCR selection"},
+		{"tpm2_quote -Q -c 0x81000003 -l sha256:0,1,2,3,4,5,6 -q $N -g sha256 -m m -s s -f "
+		 "plain",
+			"PCR selection"},
+		{"tpm2_quote -Q -c 0x81000003 -l sha256:0,1,2,3,4,5,6,7,8 -q $N -g sha256 -m m -s "
+		 "s -f "
+		 "plain",
+			"PCR selection"},
+		{"tpm2_quote -Q -c 0x81000003 -l sha256:16 -q $N -g sha256 -m m -s s -f plain",
+			"PCR selection"},
+		{"tpm2_quote -Q -c 0x81000003 -l sha256:0,1,2,3,4,5,6,7+sha1:0 -q $N -g sha256 -m "
+		 "m -s s "
+		 "-f plain",
+			"PCR selection"},
+		{"tpm2_quote -Q -c 0x81000003 -l sha256:0,1,2,3,4,5,6,7 -g sha256 -m m -s s -f "
+		 "plain",
+			"nonce in the quote"},
+		{"tpm2_nvcertify -Q -C 0x81000003 -c o -g sha256 -f plain -o s --attestation m "
+		 "--size 32 "
+		 "-q $N 0x01400002",
+			"quote's form"},
+	};
+	struct vs_evidence_src src;
+	struct vs_evidence ev = {0};
+	struct vs_err err = {0};
+	static struct vs_verdict v;
+	uint8_t nonce[VS_NONCE_BYTES];
+	char hex[65], line[1024];
+	open_source(&src);
+	make_nonce(nonce);
+	vs_hex_str(nonce, sizeof nonce, hex, sizeof hex);
+	assert_ok(src.ops->collect(src.self, nonce, in_ms(20000), &ev, &err), &err);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		snprintf(line, sizeof line, "N=%s && %s", hex, cases[i].command);
+		swtpm_sh(&machine, line);
+		vs_buf_done(&ev.quote);
+		vs_buf_done(&ev.quote_sig);
+		read_into("m", &ev.quote);
+		read_into("s", &ev.quote_sig);
+		/* Whatever it is, the key did sign it. */
+		assert_true(check_of(&ev, "quote's signature", &v)->passed);
+		if (cases[i].check == NULL) {
+			assert_true(data_check(&v, "PCR selection")->passed);
+			assert_true(data_check(&v, "PCR values")->passed);
+			assert_true(data_check(&v, "nonce in the quote")->passed);
+		} else if (data_check(&v, cases[i].check)->passed) {
+			fail_msg("%s", cases[i].command);
+		}
+	}
+	/* The certification of the transport key in place of the quote. */
+	assert_ok(vs_buf_set(&ev.quote, ev.enc_certify.p, ev.enc_certify.n, &err), &err);
+	assert_ok(
+		vs_buf_set(&ev.quote_sig, ev.enc_certify_sig.p, ev.enc_certify_sig.n, &err), &err);
+	assert_true(check_of(&ev, "quote's signature", &v)->passed);
+	assert_false(data_check(&v, "quote's type")->passed);
+	vs_evidence_done(&ev);
+	src.ops->close(src.self);
+}
+
 static void
 an_old_report_is_read_again_until_it_is_new(void **state)
 {
@@ -456,10 +557,19 @@ struct liar {
 
 enum { TRUNCATE, EXTEND, FLIP, GROW_SIZE, BAD_TAG, HUGE_2B, ODD_ERROR };
 
+static uint32_t
+code_of(struct vs_bytes command)
+{
+	struct vs_reader r = vs_reader_of(command);
+	vs_get_bytes(&r, 6);
+	return vs_get_be32(&r);
+}
+
 static void
-lie(void *self, uint32_t code, uint8_t *buf, size_t *n, size_t cap)
+lie(void *self, struct vs_bytes command, uint8_t *buf, size_t *n, size_t cap)
 {
 	struct liar *l = self;
+	const uint32_t code = code_of(command);
 	if (l->code != 0 && l->code != code)
 		return;
 	l->hits++;
@@ -501,6 +611,80 @@ collect_with(struct liar *l, struct vs_evidence *ev, struct vs_err *err)
 	const vs_rc rc = src.ops->collect(src.self, nonce, in_ms(900), ev, err);
 	src.ops->close(src.self);
 	return rc;
+}
+
+struct recorder {
+	unsigned n;
+	struct {
+		size_t command_n, n;
+		uint8_t command[4096], p[4096];
+	} answers[64];
+};
+
+static void
+record(void *self, struct vs_bytes command, uint8_t *buf, size_t *n, size_t cap)
+{
+	struct recorder *r = self;
+	(void)cap;
+	if (r->n == 64)
+		return;
+	memcpy(r->answers[r->n].command, command.p, command.n);
+	r->answers[r->n].command_n = command.n;
+	r->answers[r->n].n = *n;
+	memcpy(r->answers[r->n++].p, buf, *n);
+}
+
+static vs_rc
+check_answer(struct vs_bytes command, const uint8_t *p, size_t n)
+{
+	uint8_t *copy = malloc(n != 0 ? n : 1);
+	memcpy(copy, p, n);
+	const vs_rc rc = vs_tpm_response_check(command, vs_bytes_of(copy, n), NULL);
+	free(copy);
+	return rc;
+}
+
+/* Real answers of one collection, cut at every length, as they are and with the size put right. */
+static void
+every_cut_or_longer_answer_is_refused(void **state)
+{
+	(void)state;
+	static struct recorder r;
+	const struct vs_tpm_fault fault = {.response = record, .self = &r};
+	struct vs_azguest_env env;
+	struct vs_evidence_src src;
+	struct vs_evidence ev = {0};
+	struct vs_err err = {0};
+	uint8_t nonce[VS_NONCE_BYTES];
+	fill_env(&env);
+	env.fault = &fault;
+	make_nonce(nonce);
+	assert_ok(vs_azguest_open(&env, &src, &err), &err);
+	assert_ok(src.ops->collect(src.self, nonce, in_ms(20000), &ev, &err), &err);
+	assert_in_range(r.n, 15, 64);
+	for (unsigned i = 0; i < r.n; i++) {
+		uint8_t *p = r.answers[i].p;
+		const struct vs_bytes command = {r.answers[i].command, r.answers[i].command_n};
+		assert_ok(check_answer(command, p, r.answers[i].n), &err);
+		for (size_t n = 0; n < r.answers[i].n; n++) {
+			assert_code(check_answer(command, p, n), TPM);
+			const uint8_t was[2] = {p[4], p[5]};
+			p[4] = (uint8_t)(n >> 8);
+			p[5] = (uint8_t)n;
+			if (!vs_failed(check_answer(command, p, n)))
+				fail_msg("command %x cut to %zu of %zu", code_of(command), n,
+					r.answers[i].n);
+			p[4] = was[0];
+			p[5] = was[1];
+		}
+		const size_t longer = r.answers[i].n + 1;
+		p[longer - 1] = 0;
+		p[4] = (uint8_t)(longer >> 8);
+		p[5] = (uint8_t)longer;
+		assert_code(check_answer(command, p, longer), TPM);
+	}
+	vs_evidence_done(&ev);
+	src.ops->close(src.self);
 }
 
 /* Every command that collect sends. */
@@ -651,10 +835,12 @@ main(void)
 		cmocka_unit_test(refuses_to_unwrap_before_collecting),
 		cmocka_unit_test(refuses_to_unwrap_after_a_pcr_changed_and_names_it),
 		cmocka_unit_test(key_values_and_quote_are_of_one_moment),
+		cmocka_unit_test(only_the_quote_that_was_asked_for_is_one),
 		cmocka_unit_test(an_old_report_is_read_again_until_it_is_new),
 		cmocka_unit_test(an_old_report_is_never_sent),
 		cmocka_unit_test(waits_for_the_lock_no_longer_than_the_deadline),
 		cmocka_unit_test(nothing_stays_loaded_in_the_tpm),
+		cmocka_unit_test(every_cut_or_longer_answer_is_refused),
 		cmocka_unit_test(refuses_answers_of_wrong_length_from_every_command),
 		cmocka_unit_test(refuses_hostile_answers_while_unwrapping),
 		cmocka_unit_test(survives_an_answer_with_any_single_byte_changed),

@@ -38,18 +38,29 @@ try_public(const uint8_t *data, size_t size)
 	(void)vs_failed(vs_tpm_public_name(&p, name, NULL));
 }
 
-/* The first byte picks one of our commands, the second the tag. */
+/* The first byte picks one of our commands, the second the number of authorisations. */
 static void
 try_response(const uint8_t *data, size_t size)
 {
-	static const uint8_t codes[] = {0x22, 0x2A, 0x31, 0x37, 0x48, 0x4E, 0x58, 0x59, 0x61, 0x62,
-		0x65, 0x69, 0x73, 0x76, 0x7A, 0x7E, 0x7F, 0x81};
+	static const struct {
+		uint8_t code, handles;
+	} commands[] = {{0x22, 2}, {0x2A, 1}, {0x31, 1}, {0x37, 2}, {0x48, 2}, {0x4E, 2}, {0x58, 1},
+		{0x59, 1}, {0x61, 0}, {0x62, 1}, {0x65, 0}, {0x69, 1}, {0x73, 1}, {0x76, 2},
+		{0x7A, 0}, {0x7E, 0}, {0x7F, 1}, {0x81, 0}};
 	if (size < 2)
 		return;
-	const uint8_t command[10] = {
-		0x80, 1 + (data[1] & 1), 0, 0, 0, 10, 0, 0, 1, codes[data[0] % sizeof codes]};
+	const size_t which = data[0] % (sizeof commands / sizeof *commands);
+	const uint8_t sessions = data[1] % 3;
+	uint8_t command[10 + 8 + 4 + 18] = {
+		0x80, sessions != 0 ? 2 : 1, 0, 0, 0, 10, 0, 0, 1, commands[which].code};
+	size_t n = 10;
+	if (sessions != 0) {
+		n += 4 * (size_t)commands[which].handles;
+		command[n + 3] = (uint8_t)(9 * sessions);
+		n += 4 + 9 * (size_t)sessions;
+	}
 	(void)vs_failed(vs_tpm_response_check(
-		vs_bytes_of(command, sizeof command), vs_bytes_of(data + 2, size - 2), NULL));
+		vs_bytes_of(command, n), vs_bytes_of(data + 2, size - 2), NULL));
 }
 
 int

@@ -357,6 +357,40 @@ any_changed_byte_of_a_report_is_refused(void **state)
 	}
 }
 
+/* Every byte of a VCEK is signed by the ASK, or is the signature. */
+static void
+any_changed_byte_of_a_certificate_is_refused(void **state)
+{
+	(void)state;
+	struct vs_buf der = data_load("amd/snp-milan-v2/test-vcek.der");
+	struct vs_buf b = data_load("amd/snp-milan-v2/test-report.bin");
+	struct vs_snp_report r;
+	struct vs_snp_expect x;
+	struct vs_ev_certs helpers = {.n = 0};
+	struct vs_err err = {0};
+	unsigned readable = 0;
+	fill_expect(&x, &helpers);
+	assert_ok(vs_snp_parse(vs_buf_view(&b), &r, &err), &err);
+	for (size_t at = 0; at < der.n; at++) {
+		struct vs_ev_cert *cert = NULL;
+		struct vs_verdict v = {.n_checks = 0};
+		der.p[at] ^= 1;
+		if (!vs_failed(vs_ev_cert_der(vs_buf_view(&der), &cert, &err))) {
+			assert_ok(vs_snp_verify(&r, cert, &x, &v, &err), &err);
+			vs_check_finish(&v);
+			if (v.passed)
+				fail_msg("byte %zu", at);
+			readable++;
+		}
+		vs_ev_cert_free(cert);
+		der.p[at] ^= 1;
+	}
+	assert_in_range(readable, 500, der.n);
+	vs_ev_certs_done(&helpers);
+	vs_buf_done(&der);
+	vs_buf_done(&b);
+}
+
 static void
 refuses_reports_of_wrong_length(void **state)
 {
@@ -666,6 +700,7 @@ main(void)
 		cmocka_unit_test(refuses_look_alike_and_foreign_chip_certificates),
 		cmocka_unit_test(snp_expectations_are_enforced_one_by_one),
 		cmocka_unit_test(any_changed_byte_of_a_report_is_refused),
+		cmocka_unit_test(any_changed_byte_of_a_certificate_is_refused),
 		cmocka_unit_test(refuses_reports_of_wrong_length),
 		cmocka_unit_test(dcap_captures_conclude_as_expected),
 		cmocka_unit_test(any_changed_byte_of_a_dcap_quote_is_refused),
