@@ -56,7 +56,9 @@ add_chunk(struct vs_instance *inst, struct vs_stripe *stripe)
 		(void)pthread_mutex_init(&s->lock, NULL);
 		s->next_free = i + 1 < VS_SESSIONS_PER_CHUNK ? &chunk[i + 1] : NULL;
 	}
-	atomic_store_explicit(&inst->chunks[no], chunk, memory_order_release);
+	/* In one total order with the state: a finaliser sees this chunk, or we see that it closes.
+	 */
+	atomic_store(&inst->chunks[no], chunk);
 	inst->n_chunks = no + 1;
 	(void)pthread_mutex_unlock(&inst->grow_lock);
 	(void)pthread_mutex_lock(&stripe->lock);
@@ -97,8 +99,6 @@ vs_session_open(struct vs_instance *inst, CK_SLOT_ID slot, CK_FLAGS flags, CK_SE
 		return CKR_SESSION_PARALLEL_NOT_SUPPORTED;
 	if (ret == NULL || (flags & ~(CKF_SERIAL_SESSION | CKF_RW_SESSION)))
 		return CKR_ARGUMENTS_BAD;
-	if (slot >= inst->n_tokens)
-		return CKR_SLOT_ID_INVALID;
 	struct vs_stripe *stripe = my_stripe(inst);
 	struct vs_session *s = take_free(stripe);
 	while (s == NULL) {
@@ -106,12 +106,15 @@ vs_session_open(struct vs_instance *inst, CK_SLOT_ID slot, CK_FLAGS flags, CK_SE
 		s = take_free(stripe);
 	}
 	(void)pthread_mutex_lock(&s->lock);
-	/* Finalising takes every entry's lock after it has changed the state: look again, also at
-	 * the slots, for it may all have begun anew in between. */
-	if (!vs_instance_live(inst) || slot >= inst->n_tokens) {
+	/*
+	 * Finalising takes every entry's lock after it has changed the state: what is live here
+	 * stays until we let go, and the tokens may be looked at.
+	 */
+	const bool live = atomic_load(&inst->state) == VS_INST_LIVE;
+	if (!live || slot >= inst->n_tokens) {
 		(void)pthread_mutex_unlock(&s->lock);
 		give_free(stripe, s);
-		return CKR_CRYPTOKI_NOT_INITIALIZED;
+		return live ? CKR_SLOT_ID_INVALID : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	s->token = &inst->tokens[slot];
 	s->flags = flags;
@@ -209,8 +212,7 @@ static void
 close_each(struct vs_instance *inst, const struct vs_token *t)
 {
 	for (size_t c = 0; c < VS_SESSION_CHUNKS_MAX; c++) {
-		struct vs_session *chunk =
-			atomic_load_explicit(&inst->chunks[c], memory_order_acquire);
+		struct vs_session *chunk = atomic_load(&inst->chunks[c]);
 		if (chunk == NULL)
 			return;
 		for (size_t i = 0; i < VS_SESSIONS_PER_CHUNK; i++) {

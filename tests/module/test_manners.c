@@ -12,6 +12,14 @@
 #include "module/api.h"
 #include "module/p11.h"
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CHECKED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define CHECKED
+#endif
+#endif
+
 /* Runs fn in a child; its exit status, or 128 + signal. */
 static int
 in_child(void (*fn)(void))
@@ -282,7 +290,7 @@ static void
 a_fork_among_threads_leaves_no_lock_held(void **state)
 {
 	(void)state;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef CHECKED
 	skip(); /* the checker's own allocator does not survive this */
 #endif
 	const CK_SESSION_HANDLE s = p11_open();
