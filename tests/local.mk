@@ -17,7 +17,8 @@ interop = \
 	%D%/interop/openssl-engine.sh \
 	%D%/interop/ssh.sh \
 	%D%/interop/refusals.sh \
-	%D%/interop/cli.sh
+	%D%/interop/cli.sh \
+	%D%/interop/gate.sh
 TESTS += $(interop)
 EXTRA_DIST += $(interop) %D%/interop/lib.sh
 check_PROGRAMS += tests/interop/client

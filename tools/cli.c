@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tools/cli.h"
 
+#include <signal.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -108,7 +111,7 @@ open_audit(struct vs_cli_world *w, struct vs_err *err)
 }
 
 VS_RC
-vs_cli_world_open(const char *config, struct vs_cli_world *ret, struct vs_err *err)
+vs_cli_world_base(const char *config, struct vs_cli_world *ret, struct vs_err *err)
 {
 	VS_CLEANUP(vs_cli_world_done)
 	struct vs_cli_world w = {.clock = vs_clock_system(),
@@ -118,16 +121,38 @@ vs_cli_world_open(const char *config, struct vs_cli_world *ret, struct vs_err *e
 	const enum vs_lock_mode lock =
 		w.conf->memory_lock_required ? VS_LOCK_REQUIRED : VS_LOCK_WARN;
 	VS_TRY(vs_arena_new(256 * 1024, 4 << 20, lock, &w.arena, err));
+	*ret = w;
+	w = (struct vs_cli_world){0};
+	return VS_OK;
+}
+
+VS_RC
+vs_cli_world_http(struct vs_cli_world *w, struct vs_err *err)
+{
 	const struct vs_http_curl_env env = {
-		.ca_bundle = w.conf->ca_bundle,
-		.proxy = w.conf->proxy,
-		.connect_timeout_ms = w.conf->connect_timeout_ms,
-		.request_timeout_ms = w.conf->request_timeout_ms,
-		.clock = w.clock,
-		.log = w.log,
+		.ca_bundle = w->conf->ca_bundle,
+		.proxy = w->conf->proxy,
+		.connect_timeout_ms = w->conf->connect_timeout_ms,
+		.request_timeout_ms = w->conf->request_timeout_ms,
+		.clock = w->clock,
+		.log = w->log,
 	};
-	VS_TRY(vs_http_curl_new(&env, &w.curl, err));
-	VS_TRY(open_audit(&w, err));
+	return w->curl ? VS_OK : vs_http_curl_new(&env, &w->curl, err);
+}
+
+VS_RC
+vs_cli_world_talk(struct vs_cli_world *w, struct vs_err *err)
+{
+	VS_TRY(vs_cli_world_http(w, err));
+	return w->audit ? VS_OK : open_audit(w, err);
+}
+
+VS_RC
+vs_cli_world_open(const char *config, struct vs_cli_world *ret, struct vs_err *err)
+{
+	VS_CLEANUP(vs_cli_world_done) struct vs_cli_world w = {0};
+	VS_TRY(vs_cli_world_base(config, &w, err));
+	VS_TRY(vs_cli_world_talk(&w, err));
 	*ret = w;
 	w = (struct vs_cli_world){0};
 	return VS_OK;
@@ -170,4 +195,78 @@ vs_cli_services(struct vs_cli_world *w, const struct vs_conf_token *token, struc
 		.http = vs_http_curl_port(w->curl),
 	};
 	return vs_services_new(&env, ret, err);
+}
+
+VS_RC
+vs_cli_record(struct vs_cli_world *w, const char *label, const char *kind, vs_rc outcome,
+	const struct vs_verdict *v, const struct vs_err *why, struct vs_err *err)
+{
+	struct vs_audit_rec *rec = NULL;
+	if (!w->audit)
+		return VS_OK;
+	const enum vs_cat cat = vs_code_cat(outcome.code);
+	const char *const result = !vs_failed(outcome) ? "granted"
+		: cat == VS_CAT_POLICY                 ? "refused"
+						       : "unreachable";
+	VS_TRY(vs_audit_begin(w->audit, "attempt", &rec, err));
+	vs_audit_str(rec, "token", label);
+	vs_audit_str(rec, "kind", kind);
+	vs_audit_str(rec, "result", result);
+	vs_audit_verdict(rec, v);
+	if (vs_failed(outcome))
+		vs_audit_err(rec, why);
+	return vs_audit_commit(
+		w->audit, rec, w->clock.ops->boot_ns(w->clock.self) + INT64_C(5000000000), err);
+}
+
+/* ---- the machine's agent -------------------------------------------------------------------- */
+
+void
+vs_cli_agent_done(struct vs_cli_agent *a)
+{
+	vs_client_free(a->client);
+	vs_profile_free(a->profile);
+	*a = (struct vs_cli_agent){0};
+}
+
+VS_RC
+vs_cli_agent_open(struct vs_arena *arena, struct vs_cli_agent *ret, struct vs_err *err)
+{
+	VS_CLEANUP(vs_cli_agent_done) struct vs_cli_agent a = {0};
+	VS_TRY(vs_profile_load(&a.profile, err));
+	/* Looking must not change anything: an agent that does not run is not started. */
+	a.profile->agent_program[0] = '\0';
+	VS_TRY(vs_client_new(a.profile, arena, &a.client, err));
+	*ret = a;
+	a = (struct vs_cli_agent){0};
+	return VS_OK;
+}
+
+VS_RC
+vs_cli_agent_index(const struct vs_cli_agent *a, const char *label, size_t *ret, struct vs_err *err)
+{
+	for (size_t i = 0; i < a->profile->n_tokens; i++) {
+		if (strcmp(a->profile->tokens[i].label, label) == 0) {
+			*ret = i;
+			return VS_OK;
+		}
+	}
+	VS_FAIL(err, NOT_FOUND, "there is no token %.64s", label);
+}
+
+bool
+vs_cli_use_config(const char *config)
+{
+	return !config || setenv("VOUCHSAFE_CONF", config, 1) == 0;
+}
+
+void
+vs_cli_soften(void)
+{
+	struct rlimit core = {0};
+	(void)signal(SIGPIPE, SIG_DFL);
+	if (getrlimit(RLIMIT_CORE, &core) == 0) {
+		core.rlim_cur = core.rlim_max;
+		(void)setrlimit(RLIMIT_CORE, &core);
+	}
 }

@@ -17,6 +17,7 @@ int vs_cmd_attest(int argc, char **argv);
 int vs_cmd_audit(int argc, char **argv);
 int vs_cmd_conf(int argc, char **argv);
 int vs_cmd_evidence(int argc, char **argv);
+int vs_cmd_gate(int argc, char **argv);
 int vs_cmd_policy(int argc, char **argv);
 int vs_cmd_status(int argc, char **argv);
 int vs_cmd_token(int argc, char **argv);

@@ -74,28 +74,6 @@ print_json(const char *token, vs_rc rc, const struct vs_verdict *v, const struct
 	(void)printf("\n");
 }
 
-static VS_RC
-record(struct vs_cli_world *w, const char *label, vs_rc outcome, const struct vs_verdict *v,
-	const struct vs_err *why, struct vs_err *err)
-{
-	struct vs_audit_rec *rec = NULL;
-	if (!w->audit)
-		return VS_OK;
-	const enum vs_cat cat = vs_code_cat(outcome.code);
-	const char *const result = !vs_failed(outcome) ? "granted"
-		: cat == VS_CAT_POLICY                 ? "refused"
-						       : "unreachable";
-	VS_TRY(vs_audit_begin(w->audit, "attempt", &rec, err));
-	vs_audit_str(rec, "token", label);
-	vs_audit_str(rec, "kind", "tool");
-	vs_audit_str(rec, "result", result);
-	vs_audit_verdict(rec, v);
-	if (vs_failed(outcome))
-		vs_audit_err(rec, why);
-	return vs_audit_commit(
-		w->audit, rec, w->clock.ops->boot_ns(w->clock.self) + INT64_C(5000000000), err);
-}
-
 static int
 attest(const char *config, const char *label, bool json)
 {
@@ -117,7 +95,8 @@ attest(const char *config, const char *label, bool json)
 		w.clock.ops->boot_ns(w.clock.self) + w.conf->operation_timeout_ms * 1000000;
 	rc = vs_services_attest(services, deadline, &a, &verdict, &err);
 	struct vs_err audit_err = {0};
-	const vs_rc recorded = record(&w, token->label, rc, &verdict, &err, &audit_err);
+	const vs_rc recorded =
+		vs_cli_record(&w, token->label, "tool", rc, &verdict, &err, &audit_err);
 	if (json)
 		print_json(token->label, rc, &verdict, a, &err);
 	else

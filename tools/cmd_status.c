@@ -1,19 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <getopt.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "audit/verify.h"
 #include "client/client.h"
+#include "conf/value.h"
 #include "tools/cli.h"
 
 static const char help[] =
-	"usage: vouchsafe status [--config FILE] [--json]\n\n"
+	"usage: vouchsafe status [--config FILE] [--json] [--agent] [--watch] [--interval T]\n\n"
 	"One paragraph for each token: state, lease left, last verdict in words. Asks the "
 	"machine's agent;\n"
-	"where none runs, tells the last verdict from the audit log.\n"
+	"where none runs, tells the last verdict from the audit log.\n\n"
+	"  --config FILE  this configuration\n"
+	"  --json         one JSON object on a line\n"
+	"  --agent        only the agent's word counts: status 3 where none answers (for probes)\n"
+	"  --watch        again and again until interrupted; with --json one line each time\n"
+	"  --interval T   with --watch: pause between (200ms to 1h; default 2s)\n"
+	"  --help         this text\n\n"
 	"Exit status: 0 every token is usable or untried, 1 a token was refused, 2 configuration,\n"
 	"3 a token's services were unreachable.\n";
 
@@ -100,37 +109,22 @@ report_json(const struct report *r)
 	return o;
 }
 
-static void
-profile_cleanup(struct vs_profile **p)
-{
-	vs_profile_free(*p);
-}
-
 /* The agent's word on every token; false when there is no agent to ask. */
 static bool
 ask_agent(const struct vs_conf *conf, struct vs_arena *arena, struct report *reports)
 {
 	struct vs_err err = {0};
-	VS_CLEANUP(profile_cleanup) struct vs_profile *profile = NULL;
-	if (vs_failed(vs_profile_load(&profile, &err)))
-		return false;
-	/* Looking must not change anything: an agent that does not run is not started. */
-	profile->agent_program[0] = '\0';
-	struct vs_client *client = NULL;
-	if (vs_failed(vs_client_new(profile, arena, &client, &err)))
+	VS_CLEANUP(vs_cli_agent_done) struct vs_cli_agent agent = {0};
+	if (vs_failed(vs_cli_agent_open(arena, &agent, &err)))
 		return false;
 	bool ok = true;
 	for (size_t i = 0; ok && i < conf->n_tokens; i++) {
 		size_t index = 0;
-		while (index < profile->n_tokens &&
-			strcmp(profile->tokens[index].label, conf->tokens[i].label) != 0)
-			index++;
-		ok = index < profile->n_tokens &&
-			!vs_failed(vs_client_status(client, index,
+		ok = !vs_failed(vs_cli_agent_index(&agent, conf->tokens[i].label, &index, &err)) &&
+			!vs_failed(vs_client_status(agent.client, index,
 				vs_boot_now_ns() + INT64_C(3000000000), &reports[i].agent, &err));
 		reports[i].from_agent = ok;
 	}
-	vs_client_free(client);
 	return ok;
 }
 
@@ -159,31 +153,82 @@ print_all(const struct vs_conf *conf, const struct report *reports, bool json)
 	return vs_cli_done(code);
 }
 
+struct options {
+	const char *config;
+	bool json, agent_only, watch;
+	int64_t interval_ms;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void
+on_signal(int sig)
+{
+	interrupted = sig;
+}
+
 static int
-status(const char *config, bool json)
+look(const struct vs_conf *conf, struct vs_arena *arena, const struct options *o)
 {
 	static struct report reports[64];
 	struct vs_err err = {0};
+	memset(reports, 0, sizeof reports);
+	for (size_t i = 0; i < conf->n_tokens; i++)
+		reports[i].token = &conf->tokens[i];
+	if (ask_agent(conf, arena, reports))
+		return print_all(conf, reports, o->json);
+	if (o->agent_only) {
+		(void)fprintf(stderr, "vouchsafe: no agent answers at %s\n", conf->agent_socket);
+		return VS_EXIT_TEMPORARY;
+	}
+	for (size_t i = 0; i < conf->n_tokens; i++) {
+		reports[i].from_agent = false;
+		if (conf->audit_log)
+			(void)vs_failed(vs_audit_last_verdict(
+				conf->audit_log, conf->tokens[i].label, &reports[i].last, &err));
+	}
+	return print_all(conf, reports, o->json);
+}
+
+/* A terminal is redrawn; a file or pipe gets one report after the other. */
+static int
+look_again(const struct vs_conf *conf, struct vs_arena *arena, const struct options *o)
+{
+	const struct sigaction act = {.sa_handler = on_signal};
+	const struct timespec pause = {
+		.tv_sec = o->interval_ms / 1000, .tv_nsec = o->interval_ms % 1000 * 1000000};
+	const bool draw = isatty(STDOUT_FILENO) && !o->json;
+	int code = VS_EXIT_OK;
+	(void)sigaction(SIGINT, &act, NULL);
+	(void)sigaction(SIGTERM, &act, NULL);
+	while (!interrupted) {
+		char now[32];
+		clock_text((int64_t)time(NULL), now, sizeof now);
+		if (draw)
+			(void)fputs("\033[H\033[2J", stdout);
+		if (!o->json)
+			(void)printf("%s  %s\n", now, conf->path);
+		code = look(conf, arena, o);
+		if (vs_cli_done(VS_EXIT_OK) != VS_EXIT_OK)
+			return VS_EXIT_USAGE;
+		if (!interrupted)
+			(void)nanosleep(&pause, NULL);
+	}
+	return code;
+}
+
+static int
+status(const struct options *o)
+{
+	struct vs_err err = {0};
 	struct vs_conf *conf = NULL;
 	struct vs_arena *arena = NULL;
-	vs_rc rc = vs_conf_load(config ? config : vs_conf_default_path(), &conf, &err);
+	vs_rc rc = vs_conf_load(o->config ? o->config : vs_conf_default_path(), &conf, &err);
 	if (!vs_failed(rc))
 		rc = vs_arena_new(64 * 1024, 1 << 20, VS_LOCK_WARN, &arena, &err);
-	int code;
-	if (vs_failed(rc)) {
-		code = vs_cli_fail(rc, &err);
-	} else {
-		for (size_t i = 0; i < conf->n_tokens; i++)
-			reports[i].token = &conf->tokens[i];
-		if (!ask_agent(conf, arena, reports))
-			for (size_t i = 0; i < conf->n_tokens; i++) {
-				reports[i].from_agent = false;
-				if (conf->audit_log)
-					(void)vs_failed(vs_audit_last_verdict(conf->audit_log,
-						conf->tokens[i].label, &reports[i].last, &err));
-			}
-		code = print_all(conf, reports, json);
-	}
+	const int code = vs_failed(rc) ? vs_cli_fail(rc, &err)
+		: o->watch             ? look_again(conf, arena, o)
+				       : look(conf, arena, o);
 	vs_arena_free(arena);
 	vs_conf_free(conf);
 	return code;
@@ -193,22 +238,32 @@ int
 vs_cmd_status(int argc, char **argv)
 {
 	static const struct option options[] = {{"help", no_argument, NULL, 'h'},
-		{"json", no_argument, NULL, 'j'}, {"config", required_argument, NULL, 'c'}, {0}};
-	const char *config = NULL;
-	bool json = false;
+		{"json", no_argument, NULL, 'j'}, {"config", required_argument, NULL, 'c'},
+		{"agent", no_argument, NULL, 'a'}, {"watch", no_argument, NULL, 'w'},
+		{"interval", required_argument, NULL, 'i'}, {0}};
+	struct options o = {.interval_ms = 2000};
 	optind = 0;
 	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
 		switch (c) {
 		case 'h': return vs_cli_help(help);
-		case 'j': json = true; break;
-		case 'c': config = optarg; break;
+		case 'j': o.json = true; break;
+		case 'a': o.agent_only = true; break;
+		case 'w': o.watch = true; break;
+		case 'c': o.config = optarg; break;
+		case 'i':
+			if (!vs_duration_parse(optarg, &o.interval_ms) || o.interval_ms < 200 ||
+				o.interval_ms > 3600000)
+				return vs_cli_usage("status",
+					"--interval is a number with unit ms, s, m or h, from "
+					"200ms to 1h");
+			break;
 		default: return vs_cli_usage("status", "this option is not known");
 		}
 	}
 	/* The client's reader of the file knows the environment only. */
-	if (config && setenv("VOUCHSAFE_CONF", config, 1) != 0)
+	if (!vs_cli_use_config(o.config))
 		return vs_cli_usage("status", "out of memory");
 	if (optind != argc)
 		return vs_cli_usage("status", "'%.60s' is one word too many", argv[optind]);
-	return status(config, json);
+	return status(&o);
 }

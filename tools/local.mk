@@ -8,7 +8,8 @@ bin_PROGRAMS += vouchsafe
 vouchsafe_SOURCES = \
 	%D%/main.c %D%/cmd.h \
 	%D%/cli.c %D%/cli.h \
-	%D%/cmd_attest.c %D%/cmd_audit.c %D%/cmd_conf.c %D%/cmd_evidence.c %D%/cmd_policy.c %D%/cmd_status.c %D%/cmd_token.c
+	%D%/cmd_attest.c %D%/cmd_audit.c %D%/cmd_conf.c %D%/cmd_evidence.c \
+	%D%/cmd_gate.c %D%/cmd_policy.c %D%/cmd_status.c %D%/cmd_token.c
 vouchsafe_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)
 vouchsafe_LDADD = libvsclient.la $(VS_SERVICE_LIBS)
 

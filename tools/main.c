@@ -17,6 +17,7 @@ static const struct command {
 	{"audit", vs_cmd_audit, "verify or read the audit log"},
 	{"conf", vs_cmd_conf, "check the configuration, print the settings"},
 	{"evidence", vs_cmd_evidence, "show this machine's evidence, verify a saved set"},
+	{"gate", vs_cmd_gate, "wait until this machine is attested, then exit or start a command"},
 	{"policy", vs_cmd_policy, "test, compare, hash or draft a policy"},
 	{"status", vs_cmd_status, "state of each token, lease, last verdict"},
 	{"token", vs_cmd_token, "verify an attestation token offline"},
@@ -42,9 +43,12 @@ print_help(FILE *to)
 static void
 harden(void)
 {
-	const struct rlimit none = {0, 0};
+	struct rlimit core = {0};
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	(void)setrlimit(RLIMIT_CORE, &none);
+	/* The hard limit stays: `gate --then` gives a program what it would have had without us. */
+	(void)getrlimit(RLIMIT_CORE, &core);
+	core.rlim_cur = 0;
+	(void)setrlimit(RLIMIT_CORE, &core);
 	(void)signal(SIGPIPE, SIG_IGN);
 }
 

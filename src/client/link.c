@@ -273,6 +273,9 @@ vs_link_open(
 				"none: "
 				"enable the machine's vouchsafe-agent service",
 				profile->path, profile->agent_socket);
+		if (profile->agent_program[0] == '\0')
+			VS_FAIL(err, AGENT, "no agent for %s listens at %s", profile->path,
+				profile->agent_socket);
 		VS_TRY(vs_spawn_agent(profile->agent_program, profile->path, &fd, err));
 		const vs_rc rc = say_hello(profile, fd, deadline_boot_ns, &mine, err);
 		if (vs_failed(rc))
