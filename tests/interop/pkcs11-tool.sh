@@ -64,6 +64,22 @@ succeeds "lab-hsm: aes256 encrypts CBC-PAD" p11 --token-label lab-hsm --encrypt 
 succeeds "lab-hsm: aes256 decrypts it" p11 --token-label lab-hsm --decrypt --mechanism AES-CBC-PAD \
 	--iv 000102030405060708090a0b0c0d0e0f --id "$id" --input-file "$T/enc" --output-file "$T/dec"
 cmp "$T/data" "$T/dec" || fail "AES gave other bytes"
+note "every other type and size, with each wrapping algorithm"
+for vault in akv mhsm; do
+	[ $vault = akv ] && token=lab-vault || token=lab-hsm
+	"$LAB" key create big --type rsa-4096 --vault $vault --dir "$D" >/dev/null
+	"$LAB" key create curve --type ec-p521 --vault $vault --dir "$D" >/dev/null
+	for enc in RSA_AES_KEY_WRAP_256 RSA_AES_KEY_WRAP_384 CKM_RSA_AES_KEY_WRAP; do
+		sed -i -e '/^wrap /d' -e "s/^max-lease .*/&\nwrap = $enc/" "$VOUCHSAFE_CONF"
+		pubkey $token big "$T/big.pem" && pubkey $token curve "$T/curve.pem" || fail "$token: new keys are not listed"
+		succeeds "$token: rsa-4096 by $enc" p11 --token-label $token --sign --mechanism SHA512-RSA-PKCS \
+			--id "$(key_id $token big)" --input-file "$T/data" --output-file "$T/sig"
+		succeeds "  and openssl verifies" openssl dgst -sha512 -verify "$T/big.pem" -signature "$T/sig" "$T/data"
+		succeeds "$token: ec-p521 by $enc" p11 --token-label $token --sign --mechanism ECDSA-SHA256 \
+			--signature-format openssl --id "$(key_id $token curve)" --input-file "$T/data" --output-file "$T/sig"
+		succeeds "  and openssl verifies" openssl dgst -sha256 -verify "$T/curve.pem" -signature "$T/sig" "$T/data"
+	done
+done
 succeeds "the token says LAB" p11 --list-slots
 says 'LAB'
 audit_whole

@@ -116,7 +116,11 @@ note "without any fault"
 start_client
 expect "sign rsa = CKR_OK 256"
 expect "sign pss = CKR_OK 256"
+# The scanner must be able to find the key: while the lease lives it stands in OpenSSL's heap.
 ask "scan $T/pattern.p"
+found=$ANSWER
+ask "scan $T/pattern.p.le"
+case "$found $ANSWER" in *present*) ok "the scan finds a live key" ;; *) fail "the scan finds nothing even in a live lease" ;; esac
 stop_client
 
 note "the machine"
