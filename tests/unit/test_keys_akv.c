@@ -102,7 +102,8 @@ load(const char *name)
 	return root;
 }
 
-static const char *
+/* Not inlined: gcc 12 would believe that the text is the pointer's own storage. */
+__attribute__((noinline)) static const char *
 string_of(const struct vs_json *v, const char *name)
 {
 	const char *s = NULL;
