@@ -142,8 +142,10 @@ vs_cipher_new(struct vs_pkey *key, enum vs_cipher_mode mode, bool encrypt, struc
 void
 vs_cipher_empty_hold(struct vs_cipher *c)
 {
+	const size_t used = c->hold.n > c->dirty ? c->hold.n : c->dirty;
 	if (c->hold.p != NULL)
-		vs_wipe(c->hold.p, c->hold.n);
+		vs_wipe(c->hold.p, used);
+	c->dirty = 0;
 	vs_buf_reset(&c->hold);
 	if (c->hold.cap > HOLD_KEEP) {
 		const size_t max = c->hold.max;
@@ -238,7 +240,8 @@ vs_cipher_start(struct vs_cipher *c, const struct vs_cipher_params *p, struct vs
 	c->started = false;
 	c->pending = 0;
 	c->last_ready = false;
-	vs_cipher_empty_hold(c);
+	if (c->hold.n != 0)
+		vs_cipher_empty_hold(c);
 	VS_TRY(vs_cipher_check(c->mode, p, err));
 	if (c->mode == VS_CIPHER_GCM) {
 		VS_TRY(start_gcm(c, p, err));

@@ -26,6 +26,7 @@ struct vs_cipher {
 	size_t last_n;
 	bool last_ready;
 	struct vs_buf aad; /* CCM */
+	size_t dirty; /* octets of hold that hold good text of earlier messages */
 	struct vs_buf hold; /* AEAD: what must not be given out or is needed as a whole */
 };
 

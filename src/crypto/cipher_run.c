@@ -5,7 +5,10 @@
 
 #include "crypto/cipher_internal.h"
 
-enum { CHUNK = 1 << 30 }; /* EVP counts in int; a multiple of the block */
+enum {
+	CHUNK = 1 << 30, /* EVP counts in int; a multiple of the block */
+	KEEP_DIRTY = 64 << 10,
+};
 
 /* ---- data -------------------------------------------------------------------------------- */
 
@@ -303,7 +306,10 @@ vs_cipher_final(struct vs_cipher *c, uint8_t *out, size_t cap, size_t *ret_n, st
 	return rc;
 }
 
-/* Into our own buffer first, so that out stays as it was when the answer is no. */
+/*
+ * Into our own buffer first, so that out stays as it was when the answer is no. What was good the
+ * application has now too; it is wiped with the context, not at each message.
+ */
 static vs_rc
 once_held(struct vs_cipher *c, struct vs_bytes in, uint8_t *out, size_t *ret_n, struct vs_err *err)
 {
@@ -313,12 +319,19 @@ once_held(struct vs_cipher *c, struct vs_bytes in, uint8_t *out, size_t *ret_n, 
 	if (in.n > VS_AEAD_HOLD_MAX + VS_AES_BLOCK)
 		VS_FAIL(err, LIMIT, "at most %d octets can be held back until the tag is checked",
 			(int)VS_AEAD_HOLD_MAX);
+	/* growing would leave a copy behind */
+	if (c->dirty != 0 && n >= c->hold.cap)
+		vs_cipher_empty_hold(c);
 	VS_TRY(vs_buf_room(&c->hold, n, &text, err));
 	c->hold.n = n;
 	VS_TRY(c->mode == VS_CIPHER_GCM ? gcm_open(c, in, text, err) : ccm_run(c, in, text, err));
 	if (n != 0)
 		memcpy(out, text, n);
 	*ret_n = n;
+	if (n <= KEEP_DIRTY) {
+		c->dirty = n > c->dirty ? n : c->dirty;
+		c->hold.n = 0;
+	}
 	return VS_OK;
 }
 

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Speed, as ratios to plain OpenSSL in the same run. `make bench`; not part of `make check`.
+# BENCH_ARGS=--strict makes a missed bar an error.
+noinst_HEADERS += %D%/bench.h
+bench_programs = %D%/bench_crypto %D%/bench_module %D%/bench_padding
+EXTRA_PROGRAMS += $(bench_programs)
+CLEANFILES += $(bench_programs)
+tests_bench_bench_crypto_SOURCES = %D%/bench_crypto.c %D%/bench.c %D%/raw.c
+tests_bench_bench_crypto_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_bench_bench_crypto_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
+tests_bench_bench_crypto_LDADD = libvscrypto.la libvsbase.la $(CRYPTO_LIBS)
+tests_bench_bench_module_SOURCES = %D%/bench_module.c %D%/bench.c %D%/raw.c
+tests_bench_bench_module_CPPFLAGS = $(TEST_CPPFLAGS) $(P11KIT_CFLAGS)
+tests_bench_bench_module_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
+tests_bench_bench_module_LDADD = $(CRYPTO_LIBS) -ldl
+tests_bench_bench_padding_SOURCES = %D%/bench_padding.c %D%/bench.c
+tests_bench_bench_padding_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_bench_bench_padding_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
+tests_bench_bench_padding_LDADD = libvscrypto.la libvsbase.la $(CRYPTO_LIBS) -lm
+
+# The second process in a lab with a machine agent shows what a warm start costs.
+bench: $(bench_programs) vouchsafe-lab vouchsafe-agent vouchsafe-pkcs11.la
+	@tests/bench/bench_crypto $(BENCH_ARGS)
+	@./vouchsafe-lab run --agent -- sh -c 'tests/bench/bench_module "$$P11_MODULE" --first && \
+		tests/bench/bench_module "$$P11_MODULE" $(BENCH_ARGS)'
+
+# Statistics over many decryptions (minutes): can bad padding be told from good by its time?
+bench-padding: tests/bench/bench_padding
+	@tests/bench/bench_padding
+.PHONY: bench bench-padding
