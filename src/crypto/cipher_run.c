@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+
 #include "crypto/cipher_internal.h"
 
 enum {
@@ -146,8 +149,11 @@ gcm_tag(struct vs_cipher *c, uint8_t *out, struct vs_err *err)
 	int n = 0;
 
 	OSSL_TRY(err, EVP_EncryptFinal_ex(c->ctx, none, &n), "a cipher failed");
-	OSSL_TRY(err, EVP_CIPHER_CTX_ctrl(c->ctx, EVP_CTRL_AEAD_GET_TAG, (int)c->tag_bytes, out),
-		"a cipher failed");
+	/* what EVP_CTRL_AEAD_GET_TAG does, by a shorter way */
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, out, c->tag_bytes),
+		OSSL_PARAM_construct_end()};
+	OSSL_TRY(err, EVP_CIPHER_CTX_get_params(c->ctx, params), "a cipher failed");
 	return VS_OK;
 }
 
@@ -366,12 +372,26 @@ once_padded(struct vs_cipher *c, struct vs_bytes in, uint8_t *out, size_t cap, s
 	return VS_OK;
 }
 
+/* The commonest message: one piece that an int can count. */
+static vs_rc
+gcm_seal_short(
+	struct vs_cipher *c, struct vs_bytes in, uint8_t *out, size_t *ret_n, struct vs_err *err)
+{
+	int n = 0;
+
+	OSSL_TRY(err, EVP_EncryptUpdate(c->ctx, out, &n, in.p, (int)in.n), "a cipher failed");
+	*ret_n = in.n + c->tag_bytes;
+	return gcm_tag(c, out + in.n, err);
+}
+
 static vs_rc
 once_direct(
 	struct vs_cipher *c, struct vs_bytes in, uint8_t *out, size_t *ret_n, struct vs_err *err)
 {
 	size_t n = 0, more = 0;
 
+	if (c->mode == VS_CIPHER_GCM && in.n != 0 && in.n <= CHUNK)
+		return gcm_seal_short(c, in, out, ret_n, err);
 	if (vs_cipher_is_block(c) && !vs_cipher_pads(c) && in.n % VS_AES_BLOCK != 0)
 		VS_FAIL(err, DATA_LEN, "the data is not a multiple of 16 octets");
 	VS_TRY(count_ctr(c, in.n, err));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The module as an application loads it, against plain EVP. Usage: bench_module MODULE [--strict]
+ * The module as an application loads it, against plain EVP. Usage: bench_module MODULE [--strict | --first | --only TEXT]
  * With a lab around it (vouchsafe-lab run --agent -- bench_module ...) the lab's released keys are
  * used; without one, keys made in the session.
  */
@@ -383,17 +383,21 @@ int
 main(int argc, char **argv)
 {
 	static const unsigned threads[] = {1, 2};
+	const char *only = argc > 3 && strcmp(argv[2], "--only") == 0 ? argv[3] : NULL;
 	bool good = true;
 
 	if (argc < 2)
-		bench_die("usage: bench_module MODULE [--strict | --first]");
+		bench_die("usage: bench_module MODULE [--strict | --first | --only TEXT]");
 	good = start_figures(argv[1]) && good;
 	if (argc > 2 && strcmp(argv[2], "--first") == 0)
 		return 0;
 	bench_raw_init();
 	bench_head("through the module");
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		good = bench_compare(&rows[i], threads, 2) && good;
+		if (only == NULL || strstr(rows[i].name, only) != NULL)
+			good = bench_compare(&rows[i], threads, 2) && good;
+	if (only != NULL)
+		return 0;
 	(void)putchar('\n');
 	good = bench_figure("open and close a session", 1e9 / bench_alone(&our_sessions, 1), "/s",
 		       -1e6) &&
