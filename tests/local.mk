@@ -18,7 +18,12 @@ interop = \
 	%D%/interop/ssh.sh \
 	%D%/interop/refusals.sh \
 	%D%/interop/cli.sh \
-	%D%/interop/gate.sh
+	%D%/interop/gate.sh \
+	%D%/interop/p11-kit.sh \
+	%D%/interop/gnutls-serv.sh \
+	%D%/interop/openssl-server.sh \
+	%D%/interop/ssh-agent.sh \
+	%D%/interop/nginx.sh
 TESTS += $(interop)
 EXTRA_DIST += $(interop) %D%/interop/lib.sh
 check_PROGRAMS += tests/interop/client

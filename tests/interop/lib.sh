@@ -18,8 +18,9 @@ cleanup() {
 	[ -z "${SSHD_PID-}" ] || kill "$SSHD_PID" 2>/dev/null || true
 	[ -z "${CLIENT_PID-}" ] || kill "$CLIENT_PID" 2>/dev/null || true
 	[ -z "${AGENT_PID-}" ] || kill "$AGENT_PID" 2>/dev/null || true
+	for p in ${PIDS-}; do kill "$p" 2>/dev/null || true; done
 	if [ $rc -ne 0 ]; then
-		for f in "$D/lab.log" "$D/audit.log" "$T/agent.log"; do
+		for f in "$D/lab.log" "$D/audit.log" "$T/agent.log" ${LOGS-}; do
 			[ -f "$f" ] && { echo "--- ${f##*/}"; tail -n 6 "$f" | cut -c1-1500; }
 		done
 	fi
@@ -59,11 +60,14 @@ try() {
 	RC=0
 	"$@" >"$T/$_n.out" 2>&1 </dev/null || RC=$?
 }
-bounded() { # the shell functions of these tests stand for one program each
+bounded() { # shell functions of a test bound themselves, but for these two, which stand for one program each
 	case $1 in
 	p11) shift; timeout 120 pkcs11-tool --module "$P11_MODULE" "$@" ;;
 	engine) shift; OPENSSL_CONF="$T/openssl.cnf" timeout 120 openssl "$@" ;;
-	*) timeout 120 "$@" ;;
+	*) case $(command -v "$1") in
+		/*) timeout 120 "$@" ;;
+		*) "$@" ;;
+		esac ;;
 	esac
 }
 succeeds() { # what CMD...
@@ -73,15 +77,71 @@ succeeds() { # what CMD...
 	[ $RC = 0 ] || { cat "$T/cmd.out"; fail "$_w: status $RC: $*"; }
 	ok "$_w"
 }
-refused() { # what CMD...: ends by itself with an error
+refused() { # what CMD...: ends by itself with an error (255 is ssh's)
 	_w=$1
 	shift
 	try cmd bounded "$@"
-	[ $RC != 0 ] && [ $RC != 124 ] && [ $RC -lt 128 ] || { cat "$T/cmd.out"; fail "$_w: status $RC: $*"; }
+	[ $RC != 0 ] && [ $RC != 124 ] && { [ $RC -lt 128 ] || [ $RC = 255 ]; } || { cat "$T/cmd.out"; fail "$_w: status $RC: $*"; }
 	ok "$_w"
 }
 says() { grep -qE -- "$1" "$T/cmd.out" || { cat "$T/cmd.out"; fail "expected to read: $1"; }; }
 
+tampered() { "$LAB" tamper "$@" --dir "$D" >"$T/tamper.out" 2>&1 || { cat "$T/tamper.out"; fail "tamper $*"; }; }
+# A server in the background, ended by cleanup: serve NAME CMD...; its pid is $SERVED, its output $T/NAME.log
+serve() {
+	_n=$1
+	shift
+	LOGS="${LOGS-} $T/$_n.log"
+	"$@" >"$T/$_n.log" 2>&1 </dev/null &
+	SERVED=$!
+	PIDS="${PIDS-} $SERVED"
+}
+stop() { # PID
+	kill "$1" 2>/dev/null || true
+	wait "$1" 2>/dev/null || true
+}
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+until_open() { # PORT: something listens there
+	_i=0
+	until python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])), 1)' "$1" 2>/dev/null; do
+		_i=$((_i + 1))
+		[ $_i -lt 60 ] || fail "nothing listens on port $1"
+		sleep 0.2
+	done
+}
+until_true() { # SECONDS CMD...: the command succeeds in time
+	_i=$(($1 * 5))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		_i=$((_i - 1))
+		[ $_i -gt 0 ] || return 1
+		sleep 0.2
+	done
+}
+# Settings of the lab's configuration: short leases, refusals that are soon asked again
+global_setting() { sed -i "s/^\[global\]/[global]\n$1/" "$VOUCHSAFE_CONF"; }
+lease_of() { sed -i "s/^max-lease.*/max-lease = $1/" "$VOUCHSAFE_CONF"; }
+# One TLS connection by plain openssl; the certificate shown must be the lab's: tls PORT CAFILE [OPTIONS]
+tls() {
+	_p=$1 _c=$2
+	shift 2
+	echo Q | timeout 30 openssl s_client -connect 127.0.0.1:"$_p" -CAfile "$_c" -verify_return_error \
+		-verify 1 -partial_chain "$@"
+}
+engine_conf() { # $T/openssl.cnf: the engine with our module
+	cat >"$T/openssl.cnf" <<-EOT
+		openssl_conf = init
+		[init]
+		engines = engines
+		[engines]
+		pkcs11 = pkcs11
+		[pkcs11]
+		engine_id = pkcs11
+		MODULE_PATH = $P11_MODULE
+		init = 0
+	EOT
+}
+need_engine() { openssl engine pkcs11 >/dev/null 2>&1 || { PATH=/nonexistent need engine-pkcs11; }; }
 p11() { pkcs11-tool --module "$P11_MODULE" "$@"; }
 # CKA_ID of a key by its label, hex
 key_id() { # TOKEN LABEL
