@@ -142,8 +142,8 @@ vs_client_need(struct vs_client *c, size_t token, const char *pin, size_t pin_le
 
 VS_RC
 vs_client_key(struct vs_client *c, struct vs_grant *g, struct vs_bytes name,
-	struct vs_bytes version, int64_t deadline_boot_ns, struct vs_secret *ret,
-	uint32_t *ret_key_no, struct vs_err *err)
+	struct vs_bytes version, int64_t deadline_boot_ns, const struct vs_meanwhile *meanwhile,
+	struct vs_secret *ret, uint32_t *ret_key_no, struct vs_err *err)
 {
 	VS_CLEANUP(vs_reply_done) struct vs_reply reply = {.fd = -1};
 	struct vs_msg_key_answer answer = {0};
@@ -152,7 +152,8 @@ vs_client_key(struct vs_client *c, struct vs_grant *g, struct vs_bytes name,
 		.version = version,
 		.deadline_boot_ns = deadline_boot_ns > 0 ? (uint64_t)deadline_boot_ns : 0};
 	VS_TRY(label_of(c, vs_grant_token(g), &ask.label, err));
-	VS_TRY(vs_conn_ask(c->conn, VS_MSG_KEY, &ask, deadline_boot_ns, &reply, &answer, err));
+	VS_TRY(vs_conn_ask_meanwhile(
+		c->conn, VS_MSG_KEY, &ask, deadline_boot_ns, meanwhile, &reply, &answer, err));
 	if (answer.key_no >= VS_PAGE_KEYS_MAX)
 		VS_FAIL(err, WIRE, "the agent gave a key a number that no lease page has");
 	VS_TRY(vs_secret_from(c->arena, answer.bytes.p, answer.bytes.n, ret, err));

@@ -47,10 +47,16 @@ const struct vs_page *vs_grant_page(const struct vs_grant *g);
 /*
  * The released key of a live lease into the caller's arena: PKCS#8 DER for RSA and EC, raw octets
  * for AES. *ret_key_no is its number in the page. Errors as need.
+ * The agent may have to ask the vault, and it writes a record to the disk: what the caller can
+ * prepare in that time it does in meanwhile (may be NULL), which is called at most once.
  */
+struct vs_meanwhile {
+	void (*fn)(void *arg);
+	void *arg;
+};
 VS_RC vs_client_key(struct vs_client *c, struct vs_grant *g, struct vs_bytes name,
-	struct vs_bytes version, int64_t deadline_boot_ns, struct vs_secret *ret,
-	uint32_t *ret_key_no, struct vs_err *err);
+	struct vs_bytes version, int64_t deadline_boot_ns, const struct vs_meanwhile *meanwhile,
+	struct vs_secret *ret, uint32_t *ret_key_no, struct vs_err *err);
 
 /* State and last reason in words, for `vouchsafe status` and ulDeviceError. */
 struct vs_token_status {

@@ -361,7 +361,7 @@ send_request(struct vs_conn *c, enum vs_msg_type type, const void *msg, struct w
 /* One try. *ret_again: the connection was lost before an answer came. Lock held. */
 static VS_RC
 ask_once(struct vs_conn *c, enum vs_msg_type type, const void *msg, int64_t deadline_boot_ns,
-	struct waiter *w, bool *ret_again, struct vs_err *err)
+	const struct vs_meanwhile *meanwhile, struct waiter *w, bool *ret_again, struct vs_err *err)
 {
 	*ret_again = false;
 	VS_TRY(ensure_connected(c, deadline_boot_ns, err));
@@ -369,6 +369,11 @@ ask_once(struct vs_conn *c, enum vs_msg_type type, const void *msg, int64_t dead
 	if (vs_failed(sent)) {
 		*ret_again = sent.code == VS_E_AGENT;
 		return sent;
+	}
+	if (meanwhile && meanwhile->fn) {
+		(void)pthread_mutex_unlock(&c->lock);
+		meanwhile->fn(meanwhile->arg);
+		(void)pthread_mutex_lock(&c->lock);
 	}
 	vs_rc rc = VS_OK;
 	while (!w->done && !vs_failed(rc)) {
@@ -411,6 +416,14 @@ VS_RC
 vs_conn_ask(struct vs_conn *c, enum vs_msg_type type, const void *msg, int64_t deadline_boot_ns,
 	struct vs_reply *reply, void *ret_answer, struct vs_err *err)
 {
+	return vs_conn_ask_meanwhile(c, type, msg, deadline_boot_ns, NULL, reply, ret_answer, err);
+}
+
+VS_RC
+vs_conn_ask_meanwhile(struct vs_conn *c, enum vs_msg_type type, const void *msg,
+	int64_t deadline_boot_ns, const struct vs_meanwhile *meanwhile, struct vs_reply *reply,
+	void *ret_answer, struct vs_err *err)
+{
 	if (c->profile->broken)
 		VS_FAIL(err, CONFIG_FILE, "%s", c->profile->why);
 	if (c->profile->path[0] == '\0')
@@ -424,7 +437,8 @@ vs_conn_ask(struct vs_conn *c, enum vs_msg_type type, const void *msg, int64_t d
 	for (int i = 0; i < ATTEMPTS && again; i++) {
 		w = (struct waiter){.reply = reply};
 		local = (struct vs_err){0};
-		rc = ask_once(c, type, msg, deadline_boot_ns, &w, &again, &local);
+		rc = ask_once(c, type, msg, deadline_boot_ns, i == 0 ? meanwhile : NULL, &w, &again,
+			&local);
 	}
 	(void)pthread_mutex_unlock(&c->lock);
 	if (!vs_failed(rc))

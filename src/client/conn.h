@@ -4,6 +4,7 @@
 #define VS_CLIENT_CONN_H
 
 #include "base/secret.h"
+#include "client/client.h"
 #include "client/profile.h"
 #include "proto/msg.h"
 
@@ -31,5 +32,12 @@ void vs_reply_done(struct vs_reply *reply);
  */
 VS_RC vs_conn_ask(struct vs_conn *conn, enum vs_msg_type type, const void *msg,
 	int64_t deadline_boot_ns, struct vs_reply *reply, void *ret_answer, struct vs_err *err);
+/*
+ * The same; meanwhile (unless its fn is NULL) is called once, with no lock held, between sending
+ * and waiting: what the caller will need anyway costs no time while the agent works.
+ */
+VS_RC vs_conn_ask_meanwhile(struct vs_conn *conn, enum vs_msg_type type, const void *msg,
+	int64_t deadline_boot_ns, const struct vs_meanwhile *meanwhile, struct vs_reply *reply,
+	void *ret_answer, struct vs_err *err);
 
 #endif

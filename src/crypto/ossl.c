@@ -8,6 +8,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/provider.h>
+#include <openssl/rand.h>
 
 #include "crypto/internal.h"
 
@@ -205,6 +206,25 @@ vs_ossl_mac(struct vs_ossl *o, bool cmac, EVP_MAC **ret, struct vs_err *err)
 	}
 	*ret = mac;
 	return VS_OK;
+}
+
+void
+vs_ossl_warm(struct vs_ossl *o)
+{
+	static const char *const types[] = {"RSA", "EC"};
+	struct vs_err err = {0};
+	EVP_MD *md = NULL;
+	uint8_t byte;
+
+	if (vs_ossl_gone())
+		return;
+	VS_CLEANUP(vs_ossl_leave) int mark = ERR_set_mark();
+	(void)mark;
+	(void)!vs_failed(vs_ossl_md(o, VS_HASH_SHA256, &md, &err));
+	(void)RAND_priv_bytes_ex(o->ctx, &byte, sizeof byte, 0);
+	(void)RAND_bytes_ex(o->ctx, &byte, sizeof byte, 0);
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+		EVP_KEYMGMT_free(EVP_KEYMGMT_fetch(o->ctx, types[i], NULL));
 }
 
 /* ---- random ------------------------------------------------------------------------------ */

@@ -43,6 +43,12 @@ bool vs_ossl_gone(void);
 struct ossl_lib_ctx_st *vs_ossl_libctx(struct vs_ossl *o);
 
 /*
+ * Do now what the first signature would do: seed the generators, look up the hash and the key
+ * types. For the time in which somebody else works. What fails here fails again where it matters.
+ */
+void vs_ossl_warm(struct vs_ossl *o);
+
+/*
  * Random bytes from the kernel, never from a generator in this process: a fork or a restored
  * snapshot cannot repeat them (T-P9). Error: CRYPTO; then out is zeroed.
  */

@@ -59,6 +59,15 @@ void vs_pkey_unref(struct vs_pkey *k);
  */
 VS_RC vs_pkey_from_released(struct vs_ossl *o, struct vs_arena *arena, enum vs_key_type type,
 	const struct vs_secret *material, struct vs_pkey **ret, struct vs_err *err);
+/*
+ * The same of octets that our own agent has made such a key of before it handed them over. Every
+ * number is checked again here (factors, exponents, CRT values, the point of the scalar, ROCA), so
+ * the private part is known to be the public part's; left out is only the signature with its
+ * verification, which shows that the factors are prime, that the agent has seen for these very
+ * octets, and that a short process would pay for before its first signature.
+ */
+VS_RC vs_pkey_from_agent(struct vs_ossl *o, struct vs_arena *arena, enum vs_key_type type,
+	const struct vs_secret *material, struct vs_pkey **ret, struct vs_err *err);
 /* PKCS#8 of whatever asymmetric type it says; same checks. For unwrapped private keys. */
 VS_RC vs_pkey_from_pkcs8(
 	struct vs_ossl *o, struct vs_bytes der, struct vs_pkey **ret, struct vs_err *err);

@@ -114,7 +114,7 @@ same_padded(struct vs_bytes given, const uint8_t *have, size_t n)
 
 /* parts->d may have leading zeros or lack them; x and y are compared when they are there. */
 static vs_rc
-import_ec(struct vs_ossl *o, const struct vs_key_private *parts, struct vs_pkey **ret,
+import_ec(struct vs_ossl *o, const struct vs_key_private *parts, bool round, struct vs_pkey **ret,
 	struct vs_err *err)
 {
 	uint8_t x[66], y[66], room[512], d[66] = {0};
@@ -149,14 +149,15 @@ import_ec(struct vs_ossl *o, const struct vs_key_private *parts, struct vs_pkey 
 	VS_TRY(rc);
 	VS_CLEANUP(vs_pkey_done) struct vs_pkey *k = NULL;
 	VS_TRY(vs_pkey_adopt(o, VS_KEY_EC, true, &evp, &k, err));
-	VS_TRY(vs_pkey_check_round(k, err));
+	if (round)
+		VS_TRY(vs_pkey_check_round(k, err));
 	*ret = VS_TAKE(k);
 	return VS_OK;
 }
 
 /* Whatever form OpenSSL has understood: named, explicit, with or without public key. */
 static vs_rc
-normalise_ec(struct vs_ossl *o, EVP_PKEY *evp, struct vs_pkey **ret, struct vs_err *err)
+normalise_ec(struct vs_ossl *o, EVP_PKEY *evp, bool round, struct vs_pkey **ret, struct vs_err *err)
 {
 	char group[64];
 	uint8_t d[66], x[66], y[66];
@@ -183,7 +184,7 @@ normalise_ec(struct vs_ossl *o, EVP_PKEY *evp, struct vs_pkey **ret, struct vs_e
 			.y = vs_bytes_of(y, (size_t)n)},
 		.d = vs_bytes_of(d, (size_t)n),
 	};
-	const vs_rc rc = import_ec(o, &parts, ret, err);
+	const vs_rc rc = import_ec(o, &parts, round, ret, err);
 	vs_wipe(d, sizeof d);
 	return rc;
 }
@@ -191,8 +192,8 @@ normalise_ec(struct vs_ossl *o, EVP_PKEY *evp, struct vs_pkey **ret, struct vs_e
 /* ---- PKCS#8 ------------------------------------------------------------------------------ */
 
 static vs_rc
-import_pkcs8(struct vs_ossl *o, enum vs_key_type want, struct vs_bytes der, struct vs_pkey **ret,
-	struct vs_err *err)
+import_pkcs8(struct vs_ossl *o, enum vs_key_type want, struct vs_bytes der, bool round,
+	struct vs_pkey **ret, struct vs_err *err)
 {
 	VS_CLEANUP(vs_evp_pkey_done) EVP_PKEY *evp = NULL;
 	VS_TRY(decode_pkcs8(o, der, &evp, err));
@@ -205,11 +206,12 @@ import_pkcs8(struct vs_ossl *o, enum vs_key_type want, struct vs_bytes der, stru
 		VS_FAIL(err, BAD_KEY, "the private key is %s where %s was expected",
 			type == VS_KEY_RSA ? "RSA" : "EC", want == VS_KEY_RSA ? "RSA" : "EC");
 	if (type == VS_KEY_EC)
-		return normalise_ec(o, evp, ret, err);
+		return normalise_ec(o, evp, round, ret, err);
 	VS_TRY(vs_pkey_check_rsa_private(evp, err));
 	VS_CLEANUP(vs_pkey_done) struct vs_pkey *k = NULL;
 	VS_TRY(vs_pkey_adopt(o, VS_KEY_RSA, true, &evp, &k, err));
-	VS_TRY(vs_pkey_check_round(k, err));
+	if (round)
+		VS_TRY(vs_pkey_check_round(k, err));
 	*ret = VS_TAKE(k);
 	return VS_OK;
 }
@@ -218,19 +220,33 @@ vs_rc
 vs_pkey_from_pkcs8(struct vs_ossl *o, struct vs_bytes der, struct vs_pkey **ret, struct vs_err *err)
 {
 	OSSL_ENTER(err);
-	return import_pkcs8(o, VS_KEY_NONE, der, ret, err);
+	return import_pkcs8(o, VS_KEY_NONE, der, true, ret, err);
 }
 
-vs_rc
-vs_pkey_from_released(struct vs_ossl *o, struct vs_arena *arena, enum vs_key_type type,
-	const struct vs_secret *material, struct vs_pkey **ret, struct vs_err *err)
+static vs_rc
+from_material(struct vs_ossl *o, struct vs_arena *arena, enum vs_key_type type,
+	const struct vs_secret *material, bool round, struct vs_pkey **ret, struct vs_err *err)
 {
 	if (type == VS_KEY_AES)
 		return vs_pkey_from_octets(o, arena, type, vs_secret_view(material), ret, err);
 	if (type != VS_KEY_RSA && type != VS_KEY_EC)
 		VS_FAIL(err, KEY_KIND, "keys of this kind are not released");
 	OSSL_ENTER(err);
-	return import_pkcs8(o, type, vs_secret_view(material), ret, err);
+	return import_pkcs8(o, type, vs_secret_view(material), round, ret, err);
+}
+
+vs_rc
+vs_pkey_from_released(struct vs_ossl *o, struct vs_arena *arena, enum vs_key_type type,
+	const struct vs_secret *material, struct vs_pkey **ret, struct vs_err *err)
+{
+	return from_material(o, arena, type, material, true, ret, err);
+}
+
+vs_rc
+vs_pkey_from_agent(struct vs_ossl *o, struct vs_arena *arena, enum vs_key_type type,
+	const struct vs_secret *material, struct vs_pkey **ret, struct vs_err *err)
+{
+	return from_material(o, arena, type, material, false, ret, err);
 }
 
 vs_rc
@@ -239,12 +255,12 @@ vs_pkey_from_private(struct vs_ossl *o, const struct vs_key_private *parts, stru
 {
 	OSSL_ENTER(err);
 	if (parts->pub.type == VS_KEY_EC)
-		return import_ec(o, parts, ret, err);
+		return import_ec(o, parts, true, ret, err);
 	if (parts->pub.type != VS_KEY_RSA)
 		VS_FAIL(err, KEY_KIND, "only RSA and EC keys have private components");
 	VS_CLEANUP(vs_rsa_parts_done) struct vs_rsa_parts whole = {0};
 	VS_TRY(vs_rsa_parts_complete(o, parts, &whole, err));
-	return import_pkcs8(o, VS_KEY_RSA, vs_bytes_of(whole.der, whole.der_n), ret, err);
+	return import_pkcs8(o, VS_KEY_RSA, vs_bytes_of(whole.der, whole.der_n), true, ret, err);
 }
 
 /* ---- public keys ------------------------------------------------------------------------- */

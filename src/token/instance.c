@@ -47,13 +47,21 @@ vs_instance_client(struct vs_instance *inst, struct vs_client **ret, struct vs_e
 VS_RC
 vs_instance_ossl(struct vs_instance *inst, struct vs_ossl **ret, struct vs_err *err)
 {
-	vs_rc rc = VS_OK;
+	struct vs_ossl *made = NULL;
 	(void)pthread_mutex_lock(&inst->shared_lock);
-	if (inst->ossl == NULL)
-		rc = vs_ossl_new(&inst->ossl, err);
 	*ret = inst->ossl;
 	(void)pthread_mutex_unlock(&inst->shared_lock);
-	return rc;
+	if (*ret != NULL)
+		return VS_OK;
+	/* With no lock held: the host's configuration may name a provider that calls us. */
+	VS_TRY(vs_ossl_new(&made, err));
+	(void)pthread_mutex_lock(&inst->shared_lock);
+	if (inst->ossl == NULL)
+		inst->ossl = VS_TAKE(made);
+	*ret = inst->ossl;
+	(void)pthread_mutex_unlock(&inst->shared_lock);
+	vs_ossl_unref(made);
+	return VS_OK;
 }
 
 /* ---- making and unmaking --------------------------------------------------------------------- */

@@ -311,7 +311,7 @@ build(struct vs_token *t, const struct vs_cat_entry *e, const struct vs_secret *
 	struct vs_pkey *key = NULL;
 	VS_TRY(vs_instance_ossl(t->inst, &ossl, err));
 	VS_TRY(vs_instance_arena(t->inst, &arena, err));
-	const vs_rc made = vs_pkey_from_released(ossl, arena, e->type, bytes, &key, err);
+	const vs_rc made = vs_pkey_from_agent(ossl, arena, e->type, bytes, &key, err);
 	/* Whatever came out of the vault's name and is no such key is refused, not "failed". */
 	if (made.code == VS_E_BAD_KEY || made.code == VS_E_KEY_SIZE || made.code == VS_E_KEY_KIND)
 		VS_FAIL(err, REFUSED_KEY, "the released key is malformed, weak or of another kind");
@@ -372,6 +372,17 @@ grant_done(struct vs_grant **g)
 	vs_grant_unref(*g);
 }
 
+/* While the agent records who gets the key, or the vault releases it. */
+static void
+warm_up(void *arg)
+{
+	struct vs_err err = {0};
+	struct vs_ossl *ossl = NULL;
+	/* A failure is told where the key is built. */
+	if (!vs_failed(vs_instance_ossl(arg, &ossl, &err)))
+		vs_ossl_warm(ossl);
+}
+
 /* Fetch under g, which may be NULL: then ask the gate first. */
 static VS_RC
 fetch(struct vs_token *t, const struct vs_cat_entry *e, struct vs_grant *live, struct vs_ukey **ret,
@@ -385,8 +396,9 @@ fetch(struct vs_token *t, const struct vs_cat_entry *e, struct vs_grant *live, s
 	if (g == NULL)
 		VS_TRY(need(t, NULL, 0, &g, err));
 	VS_TRY(vs_instance_client(t->inst, &client, err));
+	const struct vs_meanwhile meanwhile = {warm_up, t->inst};
 	VS_TRY(vs_client_key(
-		client, g, e->name, e->version, gate_deadline(), &bytes, &key_no, err));
+		client, g, e->name, e->version, gate_deadline(), &meanwhile, &bytes, &key_no, err));
 	VS_TRY(build(t, e, &bytes, &key, err));
 	return publish(t, e, g, key_no, &key, ret, err);
 }

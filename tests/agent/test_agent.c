@@ -252,7 +252,7 @@ key(struct vs_client *c, struct vs_grant *g, const char *name, struct vs_secret 
 	struct vs_err *err)
 {
 	return vs_client_key(c, g, vs_bytes_str(name),
-		vs_bytes_str("0123456789abcdef0123456789abcdef"), in_s(10), ret, no, err);
+		vs_bytes_str("0123456789abcdef0123456789abcdef"), in_s(10), NULL, ret, no, err);
 }
 
 static struct lab *
@@ -799,7 +799,7 @@ a_killed_agent_extends_nothing_and_the_client_comes_back(void **state)
 			assert_ok(need(l->client, &g, &err), &err);
 		if (when == 3)
 			assert_true(vs_failed(vs_client_key(l->client, g, vs_bytes_str("key-1"),
-				vs_bytes_str(""), in_s(1), &secret, &no, &err)));
+				vs_bytes_str(""), in_s(1), NULL, &secret, &no, &err)));
 		waitpid(killer, NULL, 0);
 		(void)wait_agent(l);
 		script(l, "keys = 1\n");

@@ -49,8 +49,8 @@ use(struct vs_client *client, size_t token, const char *name, int seconds, int64
 	vs_rc rc = vs_client_need(client, token, NULL, 0, deadline, &grant, &err);
 	if (vs_failed(rc))
 		return say("need", rc, &err);
-	rc = vs_client_key(
-		client, grant, vs_bytes_str(name), vs_bytes_str(""), deadline, &secret, &no, &err);
+	rc = vs_client_key(client, grant, vs_bytes_str(name), vs_bytes_str(""), deadline, NULL,
+		&secret, &no, &err);
 	if (!vs_failed(rc)) {
 		printf("key of %zu bytes after %lld us\n", secret.n,
 			(long long)((vs_boot_now_ns() - began) / 1000));

@@ -474,13 +474,15 @@ vs_grant_page(const struct vs_grant *g)
 
 VS_RC
 vs_client_key(struct vs_client *c, struct vs_grant *g, struct vs_bytes name,
-	struct vs_bytes version, int64_t deadline_boot_ns, struct vs_secret *ret,
-	uint32_t *ret_key_no, struct vs_err *err)
+	struct vs_bytes version, int64_t deadline_boot_ns, const struct vs_meanwhile *meanwhile,
+	struct vs_secret *ret, uint32_t *ret_key_no, struct vs_err *err)
 {
 	struct fake_agent *a = fake_agent();
 	(void)version;
 	(void)deadline_boot_ns;
 	a->n_key++;
+	if (meanwhile != NULL)
+		meanwhile->fn(meanwhile->arg);
 	VS_TRY(answer(a->key_code, err));
 	if (g->page->state != VS_PAGE_LIVE)
 		VS_FAIL(err, REVOKED, "the grant was revoked");

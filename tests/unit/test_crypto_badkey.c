@@ -83,6 +83,18 @@ import(const struct vs_key_private *parts, struct vs_err *err)
 	assert_false(d.bad);
 	const vs_rc rc = vs_pkey_from_pkcs8(o, vs_der_view(&d), &k, err);
 	vs_pkey_unref(k);
+	/* What the agent hands over is checked for the same properties, with the same words. */
+	VS_CLEANUP(vs_secret_done) struct vs_secret material = {0};
+	struct vs_err again = {0};
+	const struct vs_bytes der = vs_der_view(&d);
+	assert_ok(vs_secret_from(arena, der.p, der.n, &material, &again), &again);
+	k = NULL;
+	assert_int_equal(
+		vs_pkey_from_agent(o, arena, parts->pub.type, &material, &k, &again).code, rc.code);
+	assert_true(vs_failed(rc) == (k == NULL));
+	if (vs_failed(rc))
+		assert_string_equal(again.frames[0].text, err->frames[0].text);
+	vs_pkey_unref(k);
 	return rc;
 }
 
