@@ -47,7 +47,10 @@ struct vs_pkey {
 	struct vs_buf pub; /* n then e, or x then y */
 	size_t pub_first; /* length of n or x in pub */
 	struct vs_secret octets; /* AES, SECRET */
+	atomic_uint doubt; /* RSA: private operations whose result is checked, see vs_pkey_doubt */
 };
+
+enum { VS_DOUBT_OPERATIONS = 64 };
 
 VS_RC vs_ossl_md(struct vs_ossl *o, enum vs_hash h, EVP_MD **ret, struct vs_err *err);
 /* key_n is 16, 24 or 32. */
@@ -96,6 +99,8 @@ VS_RC vs_pkey_adopt(struct vs_ossl *o, enum vs_key_type type, bool priv, EVP_PKE
 VS_RC
 vs_pkey_check_rsa_public(const BIGNUM *n, const BIGNUM *e, bool allow_weak, struct vs_err *err);
 VS_RC vs_pkey_check_rsa_private(EVP_PKEY *evp, struct vs_err *err);
+/* The same of numbers that were read before. */
+VS_RC vs_pkey_check_rsa_parts(const struct vs_key_private *parts, struct vs_err *err);
 VS_RC vs_pkey_check_round(struct vs_pkey *k, struct vs_err *err);
 bool vs_pkey_is_roca(const BIGNUM *n);
 /* pkey_make.c: a PKCS#8 structure with all numbers, from those that were given. */
@@ -112,6 +117,15 @@ VS_RC vs_rsa_parts_complete(struct vs_ossl *o, const struct vs_key_private *part
 const char *vs_curve_ossl_name(enum vs_curve c);
 enum vs_curve vs_curve_from_ossl_name(const char *name);
 int vs_curve_nid(enum vs_curve c);
+/*
+ * A failed private operation can leave OpenSSL's blinding of an RSA key half-updated (an allocation
+ * failed between its two numbers); then results are wrong until the blinding is renewed, 32 uses
+ * later. So after a failure the next results are checked before anybody gets them.
+ */
+void vs_pkey_doubt(struct vs_pkey *k);
+bool vs_pkey_doubted(struct vs_pkey *k);
+/* One checked result was right. */
+void vs_pkey_trust(struct vs_pkey *k);
 /* RSA: what is not below the modulus cannot be signed, encrypted or decrypted. */
 bool vs_pkey_below_modulus(const struct vs_pkey *k, struct vs_bytes number);
 /* An integer parameter of a key, as a secret big number. */

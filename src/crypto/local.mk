@@ -73,3 +73,10 @@ tests_unit_test_crypto_ossl_SOURCES = tests/unit/test_crypto_ossl.c
 tests_unit_test_crypto_ossl_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_crypto_ossl_LDADD = libvscrypto.la libvsbase.la $(CRYPTO_LIBS) -lcmocka
 TESTS += tests/unit/test_crypto_sign tests/unit/test_crypto_ossl
+
+check_PROGRAMS += tests/unit/test_crypto_faults
+tests_unit_test_crypto_faults_SOURCES = tests/unit/test_crypto_faults.c
+tests_unit_test_crypto_faults_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_crypto_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+tests_unit_test_crypto_faults_LDADD = libvscrypto.la libvsbase.la $(CRYPTO_LIBS) -lcmocka
+TESTS += tests/unit/test_crypto_faults

@@ -124,6 +124,26 @@ vs_pkey_matches_public(const struct vs_pkey *k, const struct vs_key_public *want
 	return false;
 }
 
+void
+vs_pkey_doubt(struct vs_pkey *k)
+{
+	atomic_store(&k->doubt, VS_DOUBT_OPERATIONS);
+}
+
+bool
+vs_pkey_doubted(struct vs_pkey *k)
+{
+	return atomic_load_explicit(&k->doubt, memory_order_relaxed) != 0;
+}
+
+void
+vs_pkey_trust(struct vs_pkey *k)
+{
+	unsigned left = atomic_load(&k->doubt);
+	while (left != 0 && !atomic_compare_exchange_weak(&k->doubt, &left, left - 1))
+		;
+}
+
 bool
 vs_pkey_below_modulus(const struct vs_pkey *k, struct vs_bytes number)
 {
@@ -165,12 +185,15 @@ add_number(struct vs_pkey *k, const char *name, size_t width, struct vs_err *err
 static vs_rc
 read_rsa(struct vs_pkey *k, struct vs_err *err)
 {
-	if (EVP_PKEY_get_bits(k->evp) > VS_RSA_MAX_BITS)
-		VS_FAIL(err, KEY_SIZE, "an RSA key has at most %d bits", (int)VS_RSA_MAX_BITS);
 	VS_TRY(add_number(k, OSSL_PKEY_PARAM_RSA_N, 0, err));
 	k->pub_first = k->pub.n;
 	VS_TRY(add_number(k, OSSL_PKEY_PARAM_RSA_E, 0, err));
-	k->desc.bits = (uint32_t)EVP_PKEY_get_bits(k->evp);
+	if (k->pub_first == 0 || k->pub_first == k->pub.n)
+		VS_FAIL(err, BAD_KEY, "a number of the RSA key is zero");
+	uint32_t bits = (uint32_t)k->pub_first * 8;
+	for (uint8_t top = k->pub.p[0]; (top & 0x80) == 0; top = (uint8_t)(top << 1))
+		bits--;
+	k->desc.bits = bits;
 	return VS_OK;
 }
 
@@ -200,6 +223,9 @@ vs_pkey_adopt(struct vs_ossl *o, enum vs_key_type type, bool priv, EVP_PKEY **ev
 	VS_TRY(vs_pkey_alloc(o, type, priv, &k, err));
 	k->evp = VS_TAKE(*evp);
 	VS_TRY(type == VS_KEY_RSA ? read_rsa(k, err) : read_ec(k, err));
+	/* OpenSSL notes the size when a key is made, and goes on without when it cannot. */
+	if (EVP_PKEY_get_bits(k->evp) != (int)k->desc.bits)
+		VS_FAIL(err, MEMORY, "no memory for a key");
 	*ret = VS_TAKE(k);
 	return VS_OK;
 }
@@ -322,6 +348,8 @@ vs_pkey_private(const struct vs_pkey *k, struct vs_arena *arena, struct vs_secre
 		};
 		for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 			VS_TRY(store_number(k, rows[i].name, 0, &store, &used, rows[i].to, err));
+		/* Without memory OpenSSL can take one number for another. */
+		VS_TRY(vs_pkey_check_rsa_parts(&parts, err));
 	}
 	vs_secret_done(ret_store);
 	vs_secret_move(ret_store, &store);

@@ -87,7 +87,12 @@ read_numbers(EVP_PKEY *evp, struct rsa_numbers *r, struct vs_err *err)
 	VS_TRY(vs_pkey_bn(evp, OSSL_PKEY_PARAM_RSA_FACTOR2, &r->q, err));
 	VS_TRY(vs_pkey_bn(evp, OSSL_PKEY_PARAM_RSA_EXPONENT1, &r->dp, err));
 	VS_TRY(vs_pkey_bn(evp, OSSL_PKEY_PARAM_RSA_EXPONENT2, &r->dq, err));
-	VS_TRY(vs_pkey_bn(evp, OSSL_PKEY_PARAM_RSA_COEFFICIENT1, &r->qi, err));
+	return vs_pkey_bn(evp, OSSL_PKEY_PARAM_RSA_COEFFICIENT1, &r->qi, err);
+}
+
+static vs_rc
+make_room(struct rsa_numbers *r, struct vs_err *err)
+{
 	r->t = BN_secure_new();
 	r->u = BN_secure_new();
 	r->ctx = BN_CTX_secure_new();
@@ -137,21 +142,48 @@ check_exponent(
 	return VS_OK;
 }
 
+static vs_rc
+check_numbers(struct rsa_numbers *r, struct vs_err *err)
+{
+	VS_TRY(make_room(r, err));
+	VS_TRY(vs_pkey_check_rsa_public(r->n, r->e, false, err));
+	VS_TRY(check_factors(r, err));
+	if (BN_cmp(r->d, r->n) >= 0 || BN_num_bits(r->d) <= BN_num_bits(r->n) / 2)
+		VS_FAIL(err, BAD_KEY, "the RSA private exponent has an impossible length");
+	VS_TRY(check_exponent(r, r->p, r->dp, err));
+	VS_TRY(check_exponent(r, r->q, r->dq, err));
+	OSSL_TRY(err, BN_mod_mul(r->t, r->qi, r->q, r->p, r->ctx), "a key cannot be checked");
+	if (!BN_is_one(r->t) || BN_cmp(r->qi, r->p) >= 0)
+		VS_FAIL(err, BAD_KEY, "the RSA CRT coefficient does not fit the factors");
+	return VS_OK;
+}
+
 vs_rc
 vs_pkey_check_rsa_private(EVP_PKEY *evp, struct vs_err *err)
 {
 	VS_CLEANUP(rsa_numbers_done) struct rsa_numbers r = {0};
 	VS_TRY(read_numbers(evp, &r, err));
-	VS_TRY(vs_pkey_check_rsa_public(r.n, r.e, false, err));
-	VS_TRY(check_factors(&r, err));
-	if (BN_cmp(r.d, r.n) >= 0 || BN_num_bits(r.d) <= BN_num_bits(r.n) / 2)
-		VS_FAIL(err, BAD_KEY, "the RSA private exponent has an impossible length");
-	VS_TRY(check_exponent(&r, r.p, r.dp, err));
-	VS_TRY(check_exponent(&r, r.q, r.dq, err));
-	OSSL_TRY(err, BN_mod_mul(r.t, r.qi, r.q, r.p, r.ctx), "a key cannot be checked");
-	if (!BN_is_one(r.t) || BN_cmp(r.qi, r.p) >= 0)
-		VS_FAIL(err, BAD_KEY, "the RSA CRT coefficient does not fit the factors");
-	return VS_OK;
+	return check_numbers(&r, err);
+}
+
+vs_rc
+vs_pkey_check_rsa_parts(const struct vs_key_private *parts, struct vs_err *err)
+{
+	VS_CLEANUP(rsa_numbers_done) struct rsa_numbers r = {0};
+	const struct {
+		BIGNUM **to;
+		struct vs_bytes from;
+	} rows[] = {{&r.n, parts->pub.n}, {&r.e, parts->pub.e}, {&r.d, parts->d}, {&r.p, parts->p},
+		{&r.q, parts->q}, {&r.dp, parts->dp}, {&r.dq, parts->dq}, {&r.qi, parts->qi}};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		*rows[i].to = BN_secure_new();
+		if (*rows[i].to == NULL ||
+			BN_bin2bn(rows[i].from.p, (int)rows[i].from.n, *rows[i].to) == NULL)
+			VS_FAIL(err, MEMORY, "no memory for the check of a key");
+		BN_set_flags(*rows[i].to, BN_FLG_CONSTTIME);
+	}
+	return check_numbers(&r, err);
 }
 
 vs_rc

@@ -203,6 +203,24 @@ vs_rsa_encrypt(struct vs_rsa *r, struct vs_bytes in, uint8_t *out, size_t cap, s
 	return VS_OK;
 }
 
+/* The block that was decrypted encrypts to the ciphertext again. See vs_pkey_doubt. */
+static vs_rc
+check_block(struct vs_rsa *r, struct vs_bytes in, struct vs_err *err)
+{
+	VS_CLEANUP(vs_evp_pkey_ctx_done)
+	EVP_PKEY_CTX *pctx = EVP_PKEY_CTX_new_from_pkey(r->key->o->ctx, r->key->evp, NULL);
+	size_t n = sizeof r->msg;
+
+	if (pctx == NULL || EVP_PKEY_encrypt_init(pctx) != 1 ||
+		EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_NO_PADDING) != 1 ||
+		EVP_PKEY_encrypt(pctx, r->msg, &n, r->em, r->k) != 1)
+		OSSL_FAIL(err, CRYPTO, "a decryption cannot be checked");
+	if (n != in.n || memcmp(r->msg, in.p, n) != 0)
+		VS_FAIL(err, CRYPTO, "a decryption came out wrong");
+	vs_pkey_trust(r->key);
+	return VS_OK;
+}
+
 /* The message into r->msg. */
 static vs_rc
 decrypt(struct vs_rsa *r, struct vs_bytes in, size_t *ret_n, struct vs_err *err)
@@ -211,15 +229,26 @@ decrypt(struct vs_rsa *r, struct vs_bytes in, size_t *ret_n, struct vs_err *err)
 	if (in.n != r->k)
 		VS_FAIL(err, DATA_LEN, "a ciphertext of this key has %zu octets, not %zu", r->k,
 			in.n);
+	if (!vs_pkey_below_modulus(r->key, in))
+		VS_FAIL(err, DATA, "the data does not decrypt");
 	OSSL_ENTER(err);
 	size_t n = sizeof r->em;
-	if (EVP_PKEY_decrypt(r->pctx, r->em, &n, in.p, in.n) != 1)
+	if (EVP_PKEY_decrypt(r->pctx, r->em, &n, in.p, in.n) != 1) {
+		vs_pkey_doubt(r->key);
 		VS_FAIL(err, DATA, "the data does not decrypt");
-	if (r->params.scheme == VS_RSA_PKCS1) {
-		VS_REQUIRE(err, n == r->k);
+	}
+	if (r->params.scheme == VS_RSA_OAEP) {
+		/* what comes out of OAEP is right */
+		memcpy(r->msg, r->em, n);
+		*ret_n = n;
+		return VS_OK;
+	}
+	VS_REQUIRE(err, n == r->k);
+	if (vs_pkey_doubted(r->key))
+		VS_TRY(check_block(r, in, err));
+	if (r->params.scheme == VS_RSA_PKCS1)
 		return vs_rsa_unpad_implicit(
 			r->key->o, r->pad_secret, in, r->em, r->k, r->msg, ret_n, err);
-	}
 	memcpy(r->msg, r->em, n);
 	*ret_n = n;
 	return VS_OK;
