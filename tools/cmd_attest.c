@@ -19,7 +19,11 @@ print_checks(const struct vs_verdict *v)
 {
 	for (size_t i = 0; i < v->n_checks; i++) {
 		const struct vs_check *c = &v->checks[i];
-		(void)printf("%-4s %-7s %-34s", c->passed ? "ok" : "NO", c->rule, c->name);
+		(void)printf("%-4s %-7s %-34s",
+			c->passed             ? "ok"
+				: c->advisory ? "warn"
+					      : "NO",
+			c->rule, c->name);
 		if (!c->passed)
 			(void)printf(" expected %s, seen %s", c->expected, c->seen);
 		else if (*c->seen)
@@ -50,8 +54,9 @@ checks_json(const struct vs_verdict *v)
 	for (size_t i = 0; list && i < v->n_checks; i++) {
 		const struct vs_check *c = &v->checks[i];
 		(void)json_array_append_new(list,
-			json_pack("{s:s, s:s, s:s, s:s, s:b}", "rule", c->rule, "name", c->name,
-				"expected", c->expected, "seen", c->seen, "passed", c->passed));
+			json_pack("{s:s, s:s, s:s, s:s, s:b, s:b}", "rule", c->rule, "name",
+				c->name, "expected", c->expected, "seen", c->seen, "passed",
+				c->passed, "advisory", c->advisory));
 	}
 	return list;
 }

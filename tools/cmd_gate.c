@@ -184,7 +184,7 @@ tell(const struct vs_conf *conf, const struct outcome *o)
 		may_pass(o->rc) ? "not in time" : "refused", s);
 	for (size_t i = 0; i < o->verdict.n_checks; i++) {
 		const struct vs_check *c = &o->verdict.checks[i];
-		if (!c->passed)
+		if (!c->passed && !c->advisory)
 			(void)fprintf(stderr, "  %s %s: expected %s, seen %s\n", c->rule, c->name,
 				c->expected, c->seen);
 	}

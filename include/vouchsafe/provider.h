@@ -47,7 +47,7 @@ struct vs_http_ops {
 	 * whatever its status. Errors: CONNECT, TIMEOUT, TLS, ANSWER (too long, encoded, broken),
 	 * USAGE (url or header not allowed). Thread-safe; several threads may call at once.
 	 */
-	VS_RC (*perform)
+	VS_RC(*perform)
 	(void *self, const struct vs_http_req *req, struct vs_http_res *ret, struct vs_err *err);
 };
 
@@ -119,14 +119,14 @@ struct vs_evidence_ops {
 	 * The key stays loaded until close. One collect per open.
 	 * Errors: TPM, TPM_ABSENT, EVIDENCE, EVIDENCE_STALE.
 	 */
-	VS_RC (*collect)
+	VS_RC(*collect)
 	(void *self, const uint8_t nonce[VS_NONCE_BYTES], int64_t deadline_boot_ns,
 		struct vs_evidence *ret, struct vs_err *err);
 	/*
 	 * Decrypt inside the TPM with the transport key, under its PCR policy. A PCR that changed
 	 * since collect makes this fail with REFUSED_BINDING (err says so); wrong ciphertext: DATA.
 	 */
-	VS_RC (*unwrap)
+	VS_RC(*unwrap)
 	(void *self, enum vs_unwrap scheme, struct vs_bytes ciphertext, struct vs_arena *arena,
 		struct vs_secret *ret, struct vs_err *err);
 	/* Current reset and restart counts: a change ends all leases (T-A9). */
@@ -142,7 +142,7 @@ struct vs_evidence_src {
 
 /* ---- attestation and verdict ------------------------------------------------------------- */
 
-enum { VS_VERDICT_CHECKS_MAX = 64 };
+enum { VS_VERDICT_CHECKS_MAX = 128 };
 
 /* One check that was made. Texts are for people: cut, stripped, no token contents beyond claims. */
 struct vs_check {
@@ -151,12 +151,13 @@ struct vs_check {
 	char expected[160];
 	char seen[160];
 	bool passed;
+	bool advisory; /* may fail without refusing: its setting says warn */
 };
 
 struct vs_verdict {
 	size_t n_checks;
 	struct vs_check checks[VS_VERDICT_CHECKS_MAX];
-	bool passed; /* true only if at least one check ran and all passed */
+	bool passed; /* true only if at least one check ran and all that are not advisory passed */
 };
 
 /* ---- access tokens ----------------------------------------------------------------------- */
@@ -169,7 +170,7 @@ struct vs_cred_ops {
 	 * its expiry. force_fresh drops the cached one (after a 401). Thread-safe, single flight.
 	 * Errors: CREDENTIAL, CONNECT, TIMEOUT, TLS, THROTTLED, UNAVAILABLE.
 	 */
-	VS_RC (*get)
+	VS_RC(*get)
 	(void *self, const char *resource, bool force_fresh, int64_t deadline_boot_ns,
 		struct vs_secret *ret, struct vs_err *err);
 	void (*free)(void *self);

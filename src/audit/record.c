@@ -119,7 +119,8 @@ put_check(struct vs_audit_rec *r, const struct vs_check *c, bool first)
 			rows[i].name));
 		VS_TRY(put_value(r, rows[i].value));
 	}
-	return vs_buf_addf(&r->body, &r->err, ",\"passed\":%s}", c->passed ? "true" : "false");
+	return vs_buf_addf(&r->body, &r->err, ",\"passed\":%s%s}", c->passed ? "true" : "false",
+		c->advisory ? ",\"advisory\":true" : "");
 }
 
 static vs_rc

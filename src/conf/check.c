@@ -159,6 +159,12 @@ check_token(struct vs_conf *c, struct vs_conf_token *t, struct vs_err *err)
 	if (t->login == 2 && !t->pin_file)
 		VS_FAIL(err, CONFIG_MISSING, "%s:%u: [token %s] has login = pin but no pin-file",
 			c->path, t->line, t->label);
+	/* A key in just any enclave is nobody's: without a list there is nothing to require. */
+	if (t->service_evidence == VS_REQUIRE_ON && !t->service_measurements)
+		VS_FAIL(err, CONFIG_MISSING,
+			"%s:%u: [token %s] has service-evidence = require but no "
+			"service-measurements",
+			c->path, t->line, t->label);
 	vs_serial16(t->label, t->vault, t->serial);
 	return VS_OK;
 }
@@ -184,6 +190,9 @@ vs_conf_check(struct vs_conf *c, struct vs_bytes text, struct vs_err *err)
 			c->path, c->imds);
 	if (c->lab)
 		VS_TRY(check_side(c, "imds", c->imds, err));
+	if (!c->lab && c->evidence_roots)
+		VS_FAIL(err, CONFIG_MODE,
+			"%s: evidence-roots is for the lab only, but mode is production", c->path);
 	if (!c->lab && strncmp(c->tcti, "device:", 7) != 0)
 		VS_FAIL(err, CONFIG_MODE, "%s: tcti = %s is a software TPM, but mode is production",
 			c->path, c->tcti);

@@ -44,6 +44,7 @@ token_done(struct vs_conf_token *t)
 		free(texts[i]);
 	vs_list_free(t->keys);
 	vs_list_free(t->attestation_fallback);
+	vs_list_free(t->service_measurements);
 	for (size_t i = 0; i < t->n_allow; i++)
 		free(t->allow[i].name);
 	free(t->allow);
@@ -61,7 +62,7 @@ vs_conf_free(struct vs_conf *c)
 		return;
 	char *const texts[] = {c->path, c->agent_socket, c->agent_program, c->audit_log,
 		c->state_dir, c->ca_bundle, c->release_roots, c->proxy, c->tcti, c->imds,
-		c->event_log};
+		c->event_log, c->evidence_roots};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		free(texts[i]);
 	for (size_t i = 0; i < c->n_tokens; i++)
@@ -173,6 +174,26 @@ set_list(void *at, const char *text, bool origins)
 	return true;
 }
 
+/* 32 bytes are an MRSIGNER or HOST_DATA, 48 a launch MEASUREMENT. */
+static bool
+set_digests(void *at, const char *text)
+{
+	char **list = NULL;
+	if (!vs_list_parse(text, LIST_MAX, &list))
+		return false;
+	for (char **p = list; *p; p++) {
+		const size_t n = strlen(*p);
+		if ((n != 64 && n != 96) || strspn(*p, "0123456789abcdefABCDEF") != n) {
+			vs_list_free(list);
+			return false;
+		}
+		for (char *c = *p; *c; c++)
+			*c = *c >= 'A' && *c <= 'F' ? (char)(*c - 'A' + 'a') : *c;
+	}
+	memcpy(at, &list, sizeof list);
+	return true;
+}
+
 static bool
 set_number(void *at, size_t size, int value)
 {
@@ -234,6 +255,7 @@ set_value(const struct vs_setting *s, struct parse *p, const char *text)
 	case VS_SET_ALLOW: return set_allow(p->token, text);
 	case VS_SET_TCTI: return vs_tcti_ok(text) && set_text(at, text);
 	case VS_SET_GUID: return vs_guid_ok(text) && set_text(at, text);
+	case VS_SET_DIGESTS: return set_digests(at, text);
 	}
 	return false;
 }

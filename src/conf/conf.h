@@ -56,6 +56,7 @@ struct vs_conf_token {
 	bool visible_attested;
 	bool raw_rsa;
 	enum vs_switch3 service_evidence, local_evidence;
+	char **service_measurements; /* NULL-terminated lower-case hex, 64 or 96 digits; or NULL */
 	size_t n_allow;
 	struct vs_conf_allow *allow;
 	size_t n_certs;
@@ -77,6 +78,7 @@ struct vs_conf {
 	char *tcti; /* device:..., swtpm:..., mssim:... */
 	char *imds; /* http origin */
 	char *event_log; /* path of the TCG log */
+	char *evidence_roots; /* folder; lab only; NULL: the vendors' */
 	bool memory_lock_required;
 	int64_t connect_timeout_ms, request_timeout_ms, operation_timeout_ms;
 	int64_t refusal_hold_ms;

@@ -77,6 +77,8 @@ const struct vs_setting vs_settings[] = {
 		"The Azure instance metadata service."),
 	ROW("event-log", PATH, G(event_log), "/sys/kernel/security/tpm0/binary_bios_measurements",
 		"The firmware's TCG event log."),
+	ROW("evidence-roots", PATH, G(evidence_roots), NULL,
+		"Folder of the lab's hardware roots, only with mode = lab; default: the vendors'."),
 	ENUM("memory-lock", G(memory_lock_required), "warn", lock_modes,
 		"What to do where memory for secrets cannot be locked."),
 	TIME("connect-timeout", MS, G(connect_timeout_ms), "5s", 100, 60000,
@@ -132,6 +134,8 @@ const struct vs_setting vs_settings[] = {
 	ROW("raw-rsa", SWITCH, T(raw_rsa), "no", "Allow raw RSA decryption; weakens the token."),
 	ENUM("service-evidence", T(service_evidence), "off", switches3,
 		"Check the attestation service's own TEE evidence."),
+	ROW("service-measurements", DIGESTS, T(service_measurements), NULL,
+		"MRSIGNER, HOST_DATA and MEASUREMENT values the service may run as."),
 	ENUM("local-evidence", T(local_evidence), "off", switches3,
 		"Check this machine's evidence here, too."),
 	ROW("allow", ALLOW, T(allow), NULL,
@@ -152,6 +156,7 @@ static const char *const type_words[] = {
 	[VS_SET_ALLOW] = "user:NAME and group:NAME with commas between",
 	[VS_SET_TCTI] = "device:PATH, swtpm:... or mssim:...",
 	[VS_SET_GUID] = "a GUID (8-4-4-4-12 hex digits)",
+	[VS_SET_DIGESTS] = "values of 64 or 96 hex digits with commas between",
 };
 
 static void

@@ -26,6 +26,7 @@ enum vs_set_type {
 	VS_SET_ALLOW, /* user:NAME, group:NAME, comma between */
 	VS_SET_TCTI, /* device:, swtpm:, mssim: */
 	VS_SET_GUID, /* 8-4-4-4-12 hex digits */
+	VS_SET_DIGESTS, /* values of 64 or 96 hex digits, comma between; kept in lower case */
 };
 
 struct vs_set_value {

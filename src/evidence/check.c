@@ -37,11 +37,25 @@ vs_check_rc(struct vs_verdict *v, const char *rule, const char *name, vs_rc rc,
 	return vs_check_add(v, rule, name, !vs_failed(rc), expected, "%s", sentence);
 }
 
+void
+vs_check_append(struct vs_verdict *v, const struct vs_verdict *more, bool advisory)
+{
+	for (size_t i = 0; i < more->n_checks; i++) {
+		const struct vs_check *c = &more->checks[i];
+		if (v->n_checks >= VS_VERDICT_CHECKS_MAX) {
+			(void)vs_check_add(v, c->rule, c->name, c->passed, "", "%s", "");
+			continue;
+		}
+		v->checks[v->n_checks] = *c;
+		v->checks[v->n_checks++].advisory = c->advisory || (advisory && !c->passed);
+	}
+}
+
 const struct vs_check *
 vs_check_first_failed(const struct vs_verdict *v)
 {
 	for (size_t i = 0; i < v->n_checks; i++) {
-		if (!v->checks[i].passed)
+		if (!v->checks[i].passed && !v->checks[i].advisory)
 			return &v->checks[i];
 	}
 	return NULL;

@@ -14,9 +14,11 @@ __attribute__((format(printf, 6, 7))) bool vs_check_add(struct vs_verdict *v, co
 /* The same with the outcome and the sentence of a function. */
 bool vs_check_rc(struct vs_verdict *v, const char *rule, const char *name, vs_rc rc,
 	const char *expected, const struct vs_err *err);
+/* Append the checks of another verdict; advisory: those that failed do not refuse. */
+void vs_check_append(struct vs_verdict *v, const struct vs_verdict *more, bool advisory);
 /* Set v->passed: at least one check, none failed, none lost. */
 void vs_check_finish(struct vs_verdict *v);
-/* The first check that failed, or NULL. */
+/* The first check that failed and is not advisory, or NULL. */
 const struct vs_check *vs_check_first_failed(const struct vs_verdict *v);
 /* Passed only because there was nothing to look at: what was seen begins with "not evaluated". */
 bool vs_check_skipped(const struct vs_check *c);

@@ -368,6 +368,48 @@ vs_ev_cert_rsa_n(const struct vs_ev_cert *cert, struct vs_buf *ret, struct vs_er
 	return VS_OK;
 }
 
+static vs_rc
+add_openssl(uint8_t *der, int n, struct vs_buf *ret, struct vs_err *err)
+{
+	if (n <= 0) {
+		ERR_clear_error();
+		VS_FAIL(err, FORMAT, "a certificate cannot be written again");
+	}
+	const vs_rc rc = vs_buf_add(ret, der, (size_t)n, err);
+	OPENSSL_free(der);
+	return rc;
+}
+
+vs_rc
+vs_ev_cert_spki(const struct vs_ev_cert *cert, struct vs_buf *ret, struct vs_err *err)
+{
+	uint8_t *der = NULL;
+	const int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert->x), &der);
+	return add_openssl(der, n, ret, err);
+}
+
+vs_rc
+vs_ev_cert_to_der(const struct vs_ev_cert *cert, struct vs_buf *ret, struct vs_err *err)
+{
+	uint8_t *der = NULL;
+	const int n = i2d_X509(cert->x, &der);
+	return add_openssl(der, n, ret, err);
+}
+
+vs_rc
+vs_ev_cert_signed_by(
+	const struct vs_ev_cert *cert, const struct vs_ev_cert *issuer, struct vs_err *err)
+{
+	char name[VS_EV_CERT_NAME_MAX];
+	const int ok = X509_verify(cert->x, issuer->key);
+	ERR_clear_error();
+	if (ok != 1)
+		VS_FAIL(err, REFUSED_EVIDENCE,
+			"the certificate \"%s\" is not signed by the key it should be",
+			vs_ev_cert_subject(cert, name));
+	return VS_OK;
+}
+
 struct evp_pkey_st *
 vs_ev_cert_key(const struct vs_ev_cert *cert)
 {

@@ -8,7 +8,7 @@
 struct vs_ev_cert;
 struct evp_pkey_st;
 
-enum { VS_EV_CERTS_MAX = 12, VS_EV_CERT_DER_MAX = 16 * 1024, VS_EV_CERT_NAME_MAX = 128 };
+enum { VS_EV_CERTS_MAX = 12, VS_EV_CERT_DER_MAX = 128 * 1024, VS_EV_CERT_NAME_MAX = 128 };
 
 /* Owned; empty with vs_ev_certs_done. */
 struct vs_ev_certs {
@@ -50,6 +50,13 @@ char *vs_ev_cert_subject(const struct vs_ev_cert *cert, char out[VS_EV_CERT_NAME
 char *vs_ev_cert_issuer(const struct vs_ev_cert *cert, char out[VS_EV_CERT_NAME_MAX]);
 /* Modulus of an RSA key, big endian, appended. Error: FORMAT for other keys. */
 VS_RC vs_ev_cert_rsa_n(const struct vs_ev_cert *cert, struct vs_buf *ret, struct vs_err *err);
+/* The DER of the SubjectPublicKeyInfo, appended. Errors: FORMAT, MEMORY. */
+VS_RC vs_ev_cert_spki(const struct vs_ev_cert *cert, struct vs_buf *ret, struct vs_err *err);
+/* The DER of the certificate, appended. Errors: FORMAT, MEMORY. */
+VS_RC vs_ev_cert_to_der(const struct vs_ev_cert *cert, struct vs_buf *ret, struct vs_err *err);
+/* Signed by the issuer's key, whatever its name. Error: REFUSED_EVIDENCE. */
+VS_RC vs_ev_cert_signed_by(
+	const struct vs_ev_cert *cert, const struct vs_ev_cert *issuer, struct vs_err *err);
 /* Borrowed, never NULL. */
 struct evp_pkey_st *vs_ev_cert_key(const struct vs_ev_cert *cert);
 bool vs_ev_cert_same(const struct vs_ev_cert *a, const struct vs_ev_cert *b);

@@ -146,16 +146,9 @@ check_settings(const struct vs_services_env *env, struct vs_err *err)
 			t->label);
 	if (t->attestation == NULL)
 		VS_FAIL(err, CONFIG_MISSING, "[token %s]: attestation is not set", t->label);
-	/* What is demanded and cannot be checked must deny. */
-	if (t->service_evidence == VS_REQUIRE_ON || t->local_evidence == VS_REQUIRE_ON)
-		VS_FAIL(err, CONFIG_VALUE,
-			"[token %s]: service-evidence and local-evidence cannot be required in "
-			"this version",
-			t->label);
-	if (t->service_evidence == VS_WARN || t->local_evidence == VS_WARN)
-		vs_log(&env->log, VS_LOG_WARN, "gate",
-			"[token %s]: service-evidence and local-evidence are not checked in this "
-			"version",
+	if (t->service_evidence == VS_REQUIRE_ON && t->service_measurements == NULL)
+		VS_FAIL(err, CONFIG_MISSING,
+			"[token %s]: service-evidence = require needs service-measurements",
 			t->label);
 	return VS_OK;
 }
@@ -220,6 +213,7 @@ build(struct vs_services *s, struct vs_err *err)
 	VS_TRY(vs_ossl_new(&s->ossl, err));
 	VS_TRY(read_policy(s, err));
 	VS_TRY(read_anchors(s, err));
+	VS_TRY(vs_attempt_roots(s, err));
 	VS_TRY(add_provider(s, t->attestation, err));
 	for (char *const *f = t->attestation_fallback; f != NULL && *f != NULL; f++)
 		VS_TRY(add_provider(s, *f, err));
@@ -259,6 +253,7 @@ vs_services_free(struct vs_services *s)
 	for (size_t i = 0; i < s->n_providers; i++)
 		vs_trust_free(s->providers[i].trust);
 	vs_certs_free(s->release_anchors);
+	vs_roots_done(&s->roots);
 	vs_policy_unref(s->policy);
 	vs_ossl_unref(s->ossl);
 	pthread_mutex_destroy(&s->said_lock);

@@ -8,6 +8,7 @@
 #include "attest/maa.h"
 #include "attest/trust.h"
 #include "conf/policy.h"
+#include "evidence/roots.h"
 #include "gate/attempt.h"
 #include "keys/akv.h"
 #include "net/http.h"
@@ -29,6 +30,7 @@ struct vs_services {
 	struct vs_ossl *ossl;
 	struct vs_policy *policy; /* NULL: none, which denies */
 	struct vs_certs *release_anchors;
+	struct vs_roots roots; /* of hardware; empty unless some evidence is checked here */
 	struct vs_cred cred;
 	struct vs_akv *akv;
 	size_t n_providers;
@@ -52,5 +54,16 @@ vs_attempt_open_source(struct vs_services *s, struct vs_evidence_src *ret, struc
 /* The same source behind a lock, for releases side by side; takes src over, also on failure. */
 VS_RC vs_attempt_lock_source(
 	struct vs_evidence_src *src, struct vs_evidence_src *ret, struct vs_err *err);
+
+/* Reads s->roots where a setting needs them. Errors: CONFIG_MODE, CONFIG_FILE, FORMAT, MEMORY. */
+VS_RC vs_attempt_roots(struct vs_services *s, struct vs_err *err);
+/*
+ * Settings local-evidence and service-evidence: each check that is made joins v, as advisory with
+ * warn. Errors: REFUSED_EVIDENCE with require; MEMORY, CRYPTO, INTERNAL.
+ */
+VS_RC vs_attempt_local_evidence(struct vs_services *s, const struct vs_evidence *ev,
+	struct vs_verdict *v, struct vs_err *err);
+VS_RC vs_attempt_service_evidence(struct vs_services *s, struct vs_bytes token,
+	const struct vs_jwks *jwks, struct vs_verdict *v, struct vs_err *err);
 
 #endif

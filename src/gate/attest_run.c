@@ -10,6 +10,7 @@
 
 #include "attest/validate.h"
 #include "base/log.h"
+#include "evidence/check.h"
 #include "gate/attempt_impl.h"
 
 #define PREFETCH_NS (INT64_C(1500) * 1000000)
@@ -100,15 +101,21 @@ struct run {
 	struct vs_evidence evidence;
 	struct vs_buf token;
 	char request_id[80];
+	struct vs_verdict own; /* what was checked here beside the token */
 };
 
 static void
-run_done(struct run *r)
+run_freep(struct run **p)
 {
+	struct run *r = *p;
+
+	if (r == NULL)
+		return;
 	if (r->src.ops != NULL)
 		r->src.ops->close(r->src.self);
 	vs_evidence_done(&r->evidence);
 	vs_buf_done(&r->token);
+	free(r);
 }
 
 static VS_RC
@@ -198,7 +205,25 @@ judge(struct run *r, struct vs_token_facts *facts, struct vs_verdict *verdict, s
 		.world = env->conf->lab ? VS_WORLD_LAB : VS_WORLD_PRODUCTION,
 		.key = &key,
 	};
-	return vs_validate(&in, facts, verdict, NULL, err);
+	VS_TRY(vs_validate(&in, facts, verdict, NULL, err));
+	VS_TRY(vs_attempt_service_evidence(r->s, vs_buf_view(&r->token), jwks, verdict, err));
+	vs_check_finish(verdict);
+	return VS_OK;
+}
+
+/* The decision on the token, and whatever came before it, in one verdict. */
+static VS_RC
+judge_all(
+	struct run *r, struct vs_token_facts *facts, struct vs_verdict *verdict, struct vs_err *err)
+{
+	const vs_rc rc = judge(r, facts, verdict, err);
+
+	vs_check_append(verdict, &r->own, false);
+	verdict->passed =
+		!vs_failed(rc) && verdict->passed && vs_check_first_failed(verdict) == NULL;
+	VS_TRY(rc);
+	VS_REQUIRE(err, verdict->passed);
+	return VS_OK;
 }
 
 static VS_RC
@@ -242,22 +267,28 @@ try_provider(struct vs_services *s, struct vs_provider *provider, struct side *a
 	int64_t deadline_boot_ns, struct vs_attestation **ret, struct vs_verdict *verdict,
 	struct vs_err *err)
 {
-	VS_CLEANUP(run_done)
-	struct run r = {
-		.s = s, .provider = provider, .deadline_boot_ns = deadline_boot_ns, .amd = amd};
+	VS_CLEANUP(run_freep) struct run *r = calloc(1, sizeof *r);
 	VS_CLEANUP(vs_token_facts_done) struct vs_token_facts facts = {0};
 	VS_CLEANUP(side_done)
 	struct side signers = {.s = s, .provider = provider, .deadline_boot_ns = deadline_boot_ns};
 
 	*verdict = (struct vs_verdict){0};
+	if (r == NULL)
+		VS_FAIL(err, MEMORY, "no memory for an attestation");
+	r->s = s;
+	r->provider = provider;
+	r->deadline_boot_ns = deadline_boot_ns;
+	r->amd = amd;
 	start(&signers, fetch_signers);
-	VS_TRY(collect(&r, err));
-	VS_TRY(complete_evidence(&r, err));
-	VS_TRY(ask_provider(&r, err));
+	VS_TRY(collect(r, err));
+	VS_TRY(complete_evidence(r, err));
+	const vs_rc own = vs_attempt_local_evidence(s, &r->evidence, &r->own, err);
+	*verdict = r->own;
+	VS_TRY(own);
+	VS_TRY(ask_provider(r, err));
 	finish(&signers);
-	VS_TRY(judge(&r, &facts, verdict, err));
-	VS_REQUIRE(err, verdict->passed);
-	return make_result(&r, &facts, verdict, ret, err);
+	VS_TRY(judge_all(r, &facts, verdict, err));
+	return make_result(r, &facts, verdict, ret, err);
 }
 
 /* ---- all providers ----------------------------------------------------------------------------

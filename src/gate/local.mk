@@ -17,7 +17,9 @@ TESTS += tests/unit/test_gate
 noinst_LTLIBRARIES += libvsattempt.la
 libvsattempt_la_SOURCES = \
 	%D%/attempt.c %D%/attempt.h %D%/attempt_impl.h \
-	%D%/attest_run.c
+	%D%/attest_run.c \
+	%D%/local_evidence.c \
+	%D%/service_evidence.c %D%/service_evidence.h
 
 # Against the lab, with its TPM: run as `vouchsafe-lab run -- tests/lab/test_attempt`.
 check_PROGRAMS += tests/lab/test_attempt
@@ -30,5 +32,15 @@ check_PROGRAMS += tests/lab/test_attempt_faults
 tests_lab_test_attempt_faults_SOURCES = tests/lab/test_attempt_faults.c tests/lab/attemptkit.c tests/lab/attemptkit.h
 tests_lab_test_attempt_faults_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_lab_test_attempt_faults_LDADD = $(tests_lab_test_attempt_LDADD)
-TESTS += tests/lab/attempt.sh tests/lab/attempt-faults.sh
-EXTRA_DIST += tests/lab/attempt.sh tests/lab/attempt-faults.sh
+check_PROGRAMS += tests/lab/test_attempt_evidence
+tests_lab_test_attempt_evidence_SOURCES = tests/lab/test_attempt_evidence.c tests/lab/attemptkit.c tests/lab/attemptkit.h
+tests_lab_test_attempt_evidence_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_lab_test_attempt_evidence_LDADD = $(tests_lab_test_attempt_LDADD)
+TESTS += tests/lab/attempt.sh tests/lab/attempt-faults.sh tests/lab/attempt-evidence.sh
+EXTRA_DIST += tests/lab/attempt.sh tests/lab/attempt-faults.sh tests/lab/attempt-evidence.sh
+
+check_PROGRAMS += tests/unit/test_service_evidence
+tests_unit_test_service_evidence_SOURCES = tests/unit/test_service_evidence.c
+tests_unit_test_service_evidence_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_service_evidence_LDADD = $(tests_lab_test_attempt_LDADD)
+TESTS += tests/unit/test_service_evidence

@@ -4,6 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+static bool
+refuses(const struct vs_check *c)
+{
+	return !c->passed && !c->advisory;
+}
+
 static size_t
 format_check(const struct vs_check *c, bool full, bool first, char *out, size_t out_size)
 {
@@ -24,7 +30,7 @@ measure(const struct vs_verdict *v, size_t n_full)
 {
 	size_t total = 0, seen = 0;
 	for (size_t i = 0; i < v->n_checks && i < VS_VERDICT_CHECKS_MAX; i++)
-		if (!v->checks[i].passed) {
+		if (refuses(&v->checks[i])) {
 			total += format_check(&v->checks[i], seen < n_full, seen == 0, NULL, 0);
 			seen++;
 		}
@@ -39,11 +45,11 @@ vs_verdict_sentence(const struct vs_verdict *v, char *out, size_t out_size)
 		return;
 	out[0] = '\0';
 	for (size_t i = 0; i < v->n_checks && i < VS_VERDICT_CHECKS_MAX; i++)
-		n_failed += !v->checks[i].passed;
+		n_failed += refuses(&v->checks[i]);
 	while (n_full < n_failed && measure(v, n_full + 1) < out_size)
 		n_full++;
 	for (size_t i = 0; i < v->n_checks && i < VS_VERDICT_CHECKS_MAX && used < out_size; i++)
-		if (!v->checks[i].passed) {
+		if (refuses(&v->checks[i])) {
 			used += format_check(&v->checks[i], seen < n_full, seen == 0, out + used,
 				out_size - used);
 			seen++;

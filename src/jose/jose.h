@@ -88,6 +88,14 @@ bool vs_jwks_has_kid(const struct vs_jwks *set, struct vs_bytes kid);
 VS_RC vs_jwks_select(const struct vs_jwks *set, struct vs_bytes kid, int64_t at_unix,
 	struct evp_pkey_st *ret[VS_JWKS_SAME_KID_MAX], size_t *ret_n, struct vs_err *err);
 
+/*
+ * The same keys with the certificates they came in; ret_certs[i] is NULL where an entry has none.
+ * Both borrowed. Error: REFUSED_SIGNATURE.
+ */
+VS_RC vs_jwks_select_certs(const struct vs_jwks *set, struct vs_bytes kid, int64_t at_unix,
+	struct evp_pkey_st *ret_keys[VS_JWKS_SAME_KID_MAX],
+	const struct vs_cert *ret_certs[VS_JWKS_SAME_KID_MAX], size_t *ret_n, struct vs_err *err);
+
 /* ---- hashes ------------------------------------------------------------------------------- */
 
 VS_RC vs_sha256(struct vs_bytes in, uint8_t out[32], struct vs_err *err);

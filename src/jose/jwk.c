@@ -363,8 +363,9 @@ unusable(const struct entry *entry, int64_t at_unix)
 }
 
 VS_RC
-vs_jwks_select(const struct vs_jwks *set, struct vs_bytes kid, int64_t at_unix,
-	struct evp_pkey_st *ret[VS_JWKS_SAME_KID_MAX], size_t *ret_n, struct vs_err *err)
+vs_jwks_select_certs(const struct vs_jwks *set, struct vs_bytes kid, int64_t at_unix,
+	struct evp_pkey_st *ret_keys[VS_JWKS_SAME_KID_MAX],
+	const struct vs_cert *ret_certs[VS_JWKS_SAME_KID_MAX], size_t *ret_n, struct vs_err *err)
 {
 	const char *why = NULL;
 	size_t n = 0;
@@ -372,10 +373,12 @@ vs_jwks_select(const struct vs_jwks *set, struct vs_bytes kid, int64_t at_unix,
 		if (!has_kid(&set->entries[i], kid))
 			continue;
 		const char *reason = unusable(&set->entries[i], at_unix);
-		if (reason == NULL)
-			ret[n++] = set->entries[i].key;
-		else
+		if (reason == NULL) {
+			ret_certs[n] = set->entries[i].cert;
+			ret_keys[n++] = set->entries[i].key;
+		} else {
 			why = reason;
+		}
 	}
 	if (n == 0 && why == NULL)
 		VS_FAIL(err, REFUSED_SIGNATURE,
@@ -385,4 +388,12 @@ vs_jwks_select(const struct vs_jwks *set, struct vs_bytes kid, int64_t at_unix,
 			why);
 	*ret_n = n;
 	return VS_OK;
+}
+
+VS_RC
+vs_jwks_select(const struct vs_jwks *set, struct vs_bytes kid, int64_t at_unix,
+	struct evp_pkey_st *ret[VS_JWKS_SAME_KID_MAX], size_t *ret_n, struct vs_err *err)
+{
+	const struct vs_cert *certs[VS_JWKS_SAME_KID_MAX];
+	return vs_jwks_select_certs(set, kid, at_unix, ret, certs, ret_n, err);
 }

@@ -401,8 +401,7 @@ settings_that_cannot_be_honoured_are_refused(void **state)
 		assert_code(vs_services_new(&env, &s, NULL), code_); \
 		assert_null(s); \
 	} while (0)
-	REFUSED(CONFIG_VALUE, token.service_evidence = VS_REQUIRE_ON);
-	REFUSED(CONFIG_VALUE, token.local_evidence = VS_REQUIRE_ON);
+	REFUSED(CONFIG_MISSING, token.service_evidence = VS_REQUIRE_ON);
 	REFUSED(CONFIG_VALUE, token.evidence = VS_EVIDENCE_SGX);
 	REFUSED(CONFIG_MISSING, token.attestation = NULL);
 	REFUSED(CONFIG_MISSING, token.credential = VS_CRED_NONE);

@@ -137,6 +137,13 @@ refuses_with_line_and_remedy(void **state)
 			"in production the metadata service"},
 		{"[global]\ntcti = swtpm:path=/x\n", "CONFIG_MODE", "software TPM"},
 		{"[global]\nmode = lab\n", "CONFIG_MODE", "loopback"},
+		{"[global]\nevidence-roots = /x\n", "CONFIG_MODE", "for the lab only"},
+		{HEAD "service-evidence = require\n", "CONFIG_MISSING",
+			"has service-evidence = require but no service-measurements"},
+		{HEAD "service-measurements = abcd\n", "CONFIG_VALUE", "64 or 96 hex digits"},
+		{HEAD "service-measurements = "
+		      "0178240eff4ef968efdcd735b8bcee63578c4eb9e4264178f747df149bf57bfg\n",
+			"CONFIG_VALUE", "64 or 96 hex digits"},
 		{"[global]\nmode = test\n", "CONFIG_VALUE", "one of production, lab"},
 		{"[global]\ntcti = cmd:evil\n", "CONFIG_VALUE", "device:PATH"},
 	};
@@ -207,6 +214,25 @@ prints_defaults_that_it_takes_back(void **state)
 }
 
 static void
+takes_measurements_of_either_length_in_either_case(void **state)
+{
+	(void)state;
+#define B32 "0178240EFF4ef968efdcd735b8bcee63578c4eb9e4264178f747df149bf57bff"
+	struct vs_err err = {0};
+	struct vs_conf *c = NULL;
+	assert_ok(parse(HEAD "service-evidence = require\nservice-measurements = " B32 ", " B32
+			     "0123456789abcdef0123456789abcdef\n",
+			  &c, &err),
+		&err);
+	const struct vs_conf_token *t = &c->tokens[0];
+	assert_string_equal(t->service_measurements[0],
+		"0178240eff4ef968efdcd735b8bcee63578c4eb9e4264178f747df149bf57bff");
+	assert_int_equal(strlen(t->service_measurements[1]), 96);
+	assert_null(t->service_measurements[2]);
+	vs_conf_free(c);
+}
+
+static void
 knows_loopback_from_look_alikes(void **state)
 {
 	(void)state;
@@ -228,6 +254,7 @@ main(void)
 		cmocka_unit_test(refuses_with_line_and_remedy),
 		cmocka_unit_test(takes_a_lab_configuration),
 		cmocka_unit_test(prints_defaults_that_it_takes_back),
+		cmocka_unit_test(takes_measurements_of_either_length_in_either_case),
 		cmocka_unit_test(knows_loopback_from_look_alikes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <openssl/sha.h>
 
 #include "lab/lab_evidence.h"
+#include "lab/lab_machine.h"
 #include "lab/lab_report.h"
 #include "lab/lab_roots.h"
 
@@ -25,4 +26,25 @@ lab_anchors_make(
 	SHA384((const uint8_t *)LAB_PARAVISOR, strlen(LAB_PARAVISOR), ret->measurement);
 	SHA384((const uint8_t *)LAB_ID_KEY, strlen(LAB_ID_KEY), ret->id_key_digest);
 	return VS_OK;
+}
+
+vs_rc
+lab_machine_root_file(const struct lab_machine *m, size_t i, const char **ret_name,
+	struct vs_buf *pem, struct vs_err *err)
+{
+	const struct lab_roots *r = lab_machine_roots(m);
+	const struct {
+		const char *name;
+		X509 *cert;
+	} all[] = {
+		{"roots/amd-ark.pem", r->ark.cert},
+		{"roots/amd-ask.pem", r->ask.cert},
+		{"roots/azure-vtpm-root.pem", r->vtpm_root.cert},
+		{"roots/azure-vtpm-ca.pem", r->vtpm_ca.cert},
+	};
+	*ret_name = NULL;
+	if (i >= sizeof all / sizeof *all)
+		return VS_OK;
+	*ret_name = all[i].name;
+	return lab_hwcert_pem(all[i].cert, pem, err);
 }

@@ -96,5 +96,9 @@ VS_RC lab_machine_start_beside(const struct lab_machine *first, const char *dir,
 	struct lab_machine **ret, struct vs_err *err);
 /* The roots that the lab's attestation service trusts. Borrowed. */
 const struct lab_roots *lab_machine_roots(const struct lab_machine *m);
+/* Root i as a file below D: its name, and its PEM text appended. *ret_name is NULL behind the last.
+ */
+VS_RC lab_machine_root_file(const struct lab_machine *m, size_t i, const char **ret_name,
+	struct vs_buf *pem, struct vs_err *err);
 
 #endif

@@ -20,7 +20,7 @@
 
 enum { LAB_JSON_MAX = 64 * 1024, DIR_LENGTH_MAX = 88 };
 
-static const char *const folders[] = {"certs", "state", "secrets", "machine"};
+static const char *const folders[] = {"certs", "state", "secrets", "machine", "roots"};
 
 /* What the lab itself puts into D, besides folders; other people's files are left alone. */
 static const char *const files[] = {"ctl.sock", "env", "vouchsafe.conf", "policy.json", "ca.pem",
@@ -234,9 +234,10 @@ add_global(const struct lab *lab, struct vs_buf *text, struct vs_err *err)
 		"ca-bundle     = %s/ca.pem\n"
 		"tcti          = %s\n"
 		"event-log     = %s\n"
+		"evidence-roots = %s/roots\n"
 		"imds          = %s\n",
 		lab->id, d, agent, d, d, d, lab_machine_tcti(lab->machine),
-		lab_machine_event_log(lab->machine), lab->url[LAB_IMDS]);
+		lab_machine_event_log(lab->machine), d, lab->url[LAB_IMDS]);
 }
 
 static VS_RC
@@ -267,6 +268,20 @@ add_token(const struct lab *lab, const struct lab_vault *v, struct vs_buf *text,
 	return VS_OK;
 }
 
+/* Whom local verification of this machine's evidence must lead to, in place of the vendors. */
+static VS_RC
+write_roots(const struct lab *lab, struct vs_err *err)
+{
+	for (size_t i = 0;; i++) {
+		VS_CLEANUP(vs_buf_done) struct vs_buf pem = {0};
+		const char *name = NULL;
+		VS_TRY(lab_machine_root_file(lab->machine, i, &name, &pem, err));
+		if (name == NULL)
+			return VS_OK;
+		VS_TRY(write_file(lab, name, 0644, &pem, err));
+	}
+}
+
 VS_RC
 lab_state_write_conf(const struct lab *lab, struct vs_err *err)
 {
@@ -282,6 +297,7 @@ lab_state_write(struct lab *lab, struct vs_err *err)
 {
 	VS_CLEANUP(vs_buf_done) struct vs_buf text = {0};
 	VS_TRY(write_env(lab, err));
+	VS_TRY(write_roots(lab, err));
 	VS_TRY(lab_state_write_conf(lab, err));
 	VS_TRY(vs_buf_addf(&text, err, "{\"lab\":\"%s\",\"pid\":%d,\"swtpm_pid\":%d,\"services\":{",
 		lab->id, (int)getpid(), lab_machine_pid(lab->machine)));
