@@ -1,24 +1,54 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What is installed beside the programs.
-edit_paths = $(SED) -e 's,@libexecdir\@,$(libexecdir),g' -e 's,@sysconfdir\@,$(sysconfdir),g'
+# What is installed beside the programs. Every folder can be chosen at configure or make time, so
+# files that name folders are made by make, not by configure.
+edit_paths = $(AM_V_GEN)$(MKDIR_P) $(@D) && $(SED) -e 's,@prefix[@],$(prefix),g' -e 's,@exec_prefix[@],$(exec_prefix),g' \
+	-e 's,@libdir[@],$(libdir),g' -e 's,@libexecdir[@],$(libexecdir),g' \
+	-e 's,@sysconfdir[@],$(sysconfdir),g' -e 's,@localstatedir[@],$(localstatedir),g' \
+	-e 's,@runstatedir[@],$(runstatedir),g' -e 's,@pkcs11moduledir[@],$(pkcs11moduledir),g' \
+	-e 's,@PACKAGE_VERSION[@],$(PACKAGE_VERSION),g'
 
-systemdunit_DATA = %D%/systemd/vouchsafe-agent.socket conf/systemd/vouchsafe-agent.service
-conf/systemd/vouchsafe-agent.service: $(srcdir)/conf/systemd/vouchsafe-agent.service.in Makefile
-	@$(MKDIR_P) conf/systemd
-	$(AM_V_GEN)$(edit_paths) $(srcdir)/conf/systemd/vouchsafe-agent.service.in >$@
-CLEANFILES += conf/systemd/vouchsafe-agent.service
+made_from_in = \
+	conf/systemd/vouchsafe-agent.socket conf/systemd/vouchsafe-agent.service \
+	conf/sysusers.d/vouchsafe.conf conf/tmpfiles.d/vouchsafe.conf conf/logrotate.d/vouchsafe \
+	conf/vouchsafe.pc
+CLEANFILES += $(made_from_in)
+EXTRA_DIST += \
+	%D%/systemd/vouchsafe-agent.socket.in %D%/systemd/vouchsafe-agent.service.in \
+	%D%/systemd/sysusers.conf.in %D%/systemd/tmpfiles.conf.in %D%/logrotate.in %D%/vouchsafe.pc.in
 
-policydir = $(datadir)/vouchsafe/policy
-policy_DATA = %D%/policy/azure-cvm-snp.json
-EXTRA_DIST += $(policy_DATA) %D%/systemd/vouchsafe-agent.socket %D%/systemd/vouchsafe-agent.service.in \
-	%D%/systemd/sysusers.conf %D%/systemd/tmpfiles.conf %D%/logrotate
+systemdunit_DATA = conf/systemd/vouchsafe-agent.socket conf/systemd/vouchsafe-agent.service
+conf/systemd/vouchsafe-agent.socket: $(srcdir)/%D%/systemd/vouchsafe-agent.socket.in Makefile
+	$(edit_paths) $(srcdir)/conf/systemd/vouchsafe-agent.socket.in >$@
+conf/systemd/vouchsafe-agent.service: $(srcdir)/%D%/systemd/vouchsafe-agent.service.in Makefile
+	$(edit_paths) $(srcdir)/conf/systemd/vouchsafe-agent.service.in >$@
 
-install-data-hook:
-	$(MKDIR_P) '$(DESTDIR)$(prefix)/lib/sysusers.d' '$(DESTDIR)$(prefix)/lib/tmpfiles.d'
-	$(INSTALL_DATA) $(srcdir)/conf/systemd/sysusers.conf '$(DESTDIR)$(prefix)/lib/sysusers.d/vouchsafe.conf'
-	$(INSTALL_DATA) $(srcdir)/conf/systemd/tmpfiles.conf '$(DESTDIR)$(prefix)/lib/tmpfiles.d/vouchsafe.conf'
-uninstall-hook:
-	rm -f '$(DESTDIR)$(prefix)/lib/sysusers.d/vouchsafe.conf' '$(DESTDIR)$(prefix)/lib/tmpfiles.d/vouchsafe.conf'
+sysusersdir = $(prefix)/lib/sysusers.d
+sysusers_DATA = conf/sysusers.d/vouchsafe.conf
+conf/sysusers.d/vouchsafe.conf: $(srcdir)/%D%/systemd/sysusers.conf.in Makefile
+	$(edit_paths) $(srcdir)/conf/systemd/sysusers.conf.in >$@
+
+tmpfilesdir = $(prefix)/lib/tmpfiles.d
+tmpfiles_DATA = conf/tmpfiles.d/vouchsafe.conf
+conf/tmpfiles.d/vouchsafe.conf: $(srcdir)/%D%/systemd/tmpfiles.conf.in Makefile
+	$(edit_paths) $(srcdir)/conf/systemd/tmpfiles.conf.in >$@
+
+logrotatedir = $(sysconfdir)/logrotate.d
+logrotate_DATA = conf/logrotate.d/vouchsafe
+conf/logrotate.d/vouchsafe: $(srcdir)/%D%/logrotate.in Makefile
+	$(edit_paths) $(srcdir)/conf/logrotate.in >$@
+
+pkgconfigdir = $(libdir)/pkgconfig
+pkgconfig_DATA = conf/vouchsafe.pc
+conf/vouchsafe.pc: $(srcdir)/%D%/vouchsafe.pc.in Makefile
+	$(edit_paths) $(srcdir)/conf/vouchsafe.pc.in >$@
+
+policydir = $(pkgdatadir)/policy
+dist_policy_DATA = %D%/policy/azure-cvm-snp.json
+# Every setting with its default; nothing starts before a copy of it stands in sysconfdir.
+exampledir = $(docdir)/examples
+dist_example_DATA = %D%/vouchsafe.conf
+dist_doc_DATA = README.md SECURITY.md CHANGELOG.md LICENSE
 
 dist_man_MANS += %D%/man/vouchsafe.1 %D%/man/vouchsafe.conf.5 %D%/man/vouchsafe-policy.5 %D%/man/vouchsafe-agent.8 %D%/man/vouchsafe-pkcs11.7
-EXTRA_DIST += %D%/vouchsafe.conf
+
+include %D%/packages.mk

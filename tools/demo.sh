@@ -57,7 +57,7 @@ say "Done. Nothing is left running."
 cat <<EOT
 Try next:
   build/vouchsafe-lab run -- sh            a shell with a lab of its own; then for example
-    p11tool --provider "\$P11_MODULE" --list-all
+    p11tool --provider "\$P11_MODULE" --list-all pkcs11:token=lab-vault
     build/vouchsafe attest --token lab-vault
     build/vouchsafe-lab tamper secure-boot off
   build/vouchsafe --help

@@ -209,7 +209,7 @@ check_usage(const struct vs_json *jwk, struct vs_err *err)
 		verify = verify || vs_json_is_string(vs_json_at(ops, i), "verify");
 	}
 	if (!verify)
-		VS_FAIL(err, BAD_KEY, "its key_ops does not allow to verify");
+		VS_FAIL(err, BAD_KEY, "its key_ops lacks verify");
 	return VS_OK;
 }
 
