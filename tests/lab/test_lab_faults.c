@@ -248,6 +248,13 @@ silence_is_silent_and_drips_are_slow(void **state)
 	const long ms = (t1.tv_sec - t0.tv_sec) * 1000 + (t1.tv_nsec - t0.tv_nsec) / 1000000;
 	assert_true(ms > 500);
 	answer_done(&a);
+	LAB_DO("fault", "vault", "slow", "--count", "1", "--value", "300");
+	clock_gettime(CLOCK_MONOTONIC, &t0);
+	a = get_keys();
+	clock_gettime(CLOCK_MONOTONIC, &t1);
+	assert_int_equal(a.status, 200);
+	assert_true((t1.tv_sec - t0.tv_sec) * 1000 + (t1.tv_nsec - t0.tv_nsec) / 1000000 >= 300);
+	answer_done(&a);
 	expect_health();
 }
 

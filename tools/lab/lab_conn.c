@@ -10,7 +10,13 @@
 #include <sys/socket.h>
 #include <time.h>
 
-enum { HANG_STEP_MS = 100, HANG_MAX_MS = 600 * 1000, DRIP_DEFAULT_MS = 100 };
+enum {
+	HANG_STEP_MS = 100,
+	HANG_MAX_MS = 600 * 1000,
+	DRIP_DEFAULT_MS = 100,
+	SLOW_DEFAULT_MS = 50,
+	SLOW_MAX_MS = 600 * 1000
+};
 
 static bool
 stopping(const struct lab_conn *c)
@@ -287,14 +293,30 @@ value_number(const struct lab_fault *fault, size_t otherwise)
 }
 
 static void
-drip(struct lab_conn *c, const struct vs_buf *out, size_t ms)
+wait_ms(size_t ms)
 {
 	const struct timespec pause = {
 		.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000L};
+	(void)nanosleep(&pause, NULL);
+}
+
+/* In steps, so that the lab can end meanwhile. */
+static void
+be_slow(const struct lab_conn *c, size_t ms)
+{
+	size_t left = ms < SLOW_MAX_MS ? ms : SLOW_MAX_MS;
+	for (; left > HANG_STEP_MS && !stopping(c); left -= HANG_STEP_MS)
+		wait_ms(HANG_STEP_MS);
+	wait_ms(left);
+}
+
+static void
+drip(struct lab_conn *c, const struct vs_buf *out, size_t ms)
+{
 	for (size_t i = 0; i < out->n && !stopping(c); i++) {
 		if (!lab_conn_write(c, out->p + i, 1))
 			return;
-		(void)nanosleep(&pause, NULL);
+		wait_ms(ms);
 	}
 }
 
@@ -321,6 +343,7 @@ spoil(struct lab_conn *c, const struct vs_buf *out, size_t head_n, const struct 
 			lab_conn_hang(c);
 		return true;
 	case LAB_FAULT_DRIP: drip(c, out, value_number(fault, DRIP_DEFAULT_MS)); return true;
+	case LAB_FAULT_SLOW: be_slow(c, value_number(fault, SLOW_DEFAULT_MS)); return false;
 	case LAB_FAULT_CUT:
 		n = head_n + value_number(fault, 0);
 		(void)lab_conn_write(c, out->p, n < out->n ? n : out->n);

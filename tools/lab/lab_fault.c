@@ -40,6 +40,8 @@ static const struct lab_fault_row rows[] = {
 		NULL},
 	{"drip", LAB_FAULT_DRIP, LAB_FAULT_ANSWER, 0, false, "one byte each 100 ms (--value: ms)",
 		NULL},
+	{"slow", LAB_FAULT_SLOW, LAB_FAULT_ANSWER, 0, false,
+		"the right answer after 50 ms (--value: ms)", NULL},
 	{"cut", LAB_FAULT_CUT, LAB_FAULT_ANSWER, 0, true, "closed after --value bytes of the body",
 		NULL},
 	{"length-long", LAB_FAULT_LENGTH_LONG, LAB_FAULT_ANSWER, 0, false,
@@ -409,6 +411,7 @@ lab_fault_content(const struct lab_fault *fault, struct lab_resp *resp)
 	case LAB_FAULT_CLOSE:
 	case LAB_FAULT_STALL:
 	case LAB_FAULT_DRIP:
+	case LAB_FAULT_SLOW:
 	case LAB_FAULT_CUT:
 	case LAB_FAULT_LENGTH_LONG:
 	case LAB_FAULT_LENGTH_SHORT:
