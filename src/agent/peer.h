@@ -9,8 +9,8 @@
 #include "agent/metadata.h"
 
 enum {
-	VS_PEERS_MAX = 1024,
-	VS_PEERS_PER_USER_MAX = 256,
+	VS_PEERS_MAX = 2048,
+	VS_PEERS_PER_USER_MAX = 256, /* root and the agent's own user: only the line above */
 	VS_PEER_REQUESTS_MAX = 64,
 	VS_PEER_GROUPS_MAX = 64,
 	VS_PEER_FRAME_MS = 10000, /* from a frame's first byte to its last */
