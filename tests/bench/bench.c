@@ -221,7 +221,7 @@ bench_figure(const char *name, double value, const char *unit, double limit)
 
 	printf("%-38s %20.2f %s", name, value, unit);
 	if (limit != 0)
-		printf("   (%s %.0f%s)", limit > 0 ? "at most" : "at least",
+		printf("   (%s %g%s)", limit > 0 ? "at most" : "at least",
 			limit > 0 ? limit : -limit, good ? "" : "  MISSED");
 	(void)putchar('\n');
 	(void)fflush(stdout);

@@ -2,7 +2,8 @@
 # Speed, as ratios to plain OpenSSL in the same run. `make bench`; not part of `make check`.
 # BENCH_ARGS=--strict makes a missed bar an error.
 noinst_HEADERS += %D%/bench.h
-bench_programs = %D%/bench_crypto %D%/bench_module %D%/bench_padding
+bench_programs = %D%/bench_crypto %D%/bench_module %D%/bench_padding %D%/bench_find \
+	%D%/bench_start
 EXTRA_PROGRAMS += $(bench_programs)
 CLEANFILES += $(bench_programs)
 tests_bench_bench_crypto_SOURCES = %D%/bench_crypto.c %D%/bench.c %D%/raw.c
@@ -18,11 +19,20 @@ tests_bench_bench_padding_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_bench_bench_padding_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 tests_bench_bench_padding_LDADD = libvscrypto.la libvsbase.la $(CRYPTO_LIBS) -lm
 
-# The second process in a lab with a machine agent shows what a warm start costs.
+tests_bench_bench_find_SOURCES = %D%/bench_find.c %D%/bench.c
+tests_bench_bench_find_CPPFLAGS = $(fake_cppflags)
+tests_bench_bench_find_LDADD = tests/module/libfakemodule.la $(fake_libs)
+tests_bench_bench_start_SOURCES = %D%/bench_start.c %D%/bench.c
+tests_bench_bench_start_CPPFLAGS = $(TEST_CPPFLAGS) $(P11KIT_CFLAGS)
+tests_bench_bench_start_LDADD = libvsclient.la libvsproto.la libvsbase.la -ldl
+
+# One lab with a machine agent, and one where each process spawns its own.
 bench: $(bench_programs) vouchsafe-lab vouchsafe-agent vouchsafe-pkcs11.la
 	@tests/bench/bench_crypto $(BENCH_ARGS)
-	@./vouchsafe-lab run --agent -- sh -c 'tests/bench/bench_module "$$P11_MODULE" --first && \
-		tests/bench/bench_module "$$P11_MODULE" $(BENCH_ARGS)'
+	@tests/bench/bench_find $(BENCH_ARGS)
+	@./vouchsafe-lab run --agent -- sh -c 'tests/bench/bench_start warm "$$VOUCHSAFE_LAB/agent.sock" $(BENCH_ARGS)'
+	@./vouchsafe-lab run -- tests/bench/bench_start cold ./vouchsafe-lab $(BENCH_ARGS)
+	@./vouchsafe-lab run --agent -- sh -c 'tests/bench/bench_module "$$P11_MODULE" $(BENCH_ARGS)'
 
 # Statistics over many decryptions (minutes): can bad padding be told from good by its time?
 bench-padding: tests/bench/bench_padding
