@@ -21,3 +21,11 @@ tests_unit_test_audit_verify_SOURCES = tests/unit/test_audit_verify.c
 tests_unit_test_audit_verify_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_audit_verify_LDADD = libvsaudit.la libvscrypto.la libvsbase.la -lcmocka
 TESTS += tests/unit/test_audit tests/unit/test_audit_trouble tests/unit/test_audit_verify
+
+check_PROGRAMS += tests/unit/test_audit_faults
+tests_unit_test_audit_faults_SOURCES = tests/unit/test_audit_faults.c tests/unit/audit_world.c
+tests_unit_test_audit_faults_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_audit_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=open,--wrap=write,--wrap=fsync,--wrap=ftruncate \
+	-Wl,--wrap=pread,--wrap=flock
+tests_unit_test_audit_faults_LDADD = libvsaudit.la libvscrypto.la libvsbase.la -lcmocka
+TESTS += tests/unit/test_audit_faults
