@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Keys in all forms, lines of the audit log.
+fuzz_crypto_programs = tests/fuzz/fuzz_keys tests/fuzz/fuzz_audit
+
+tests_fuzz_fuzz_keys_SOURCES = %D%/fuzz_keys.c $(fuzz_main)
+tests_fuzz_fuzz_keys_CPPFLAGS = $(TEST_CPPFLAGS) -DVS_FUZZ_SEEDS='"$(fuzz_seeds)/keys"'
+tests_fuzz_fuzz_keys_LDFLAGS = $(AM_LDFLAGS) $(fuzz_ldflags)
+tests_fuzz_fuzz_keys_LDADD = libvscrypto.la libvsbase.la $(CRYPTO_LIBS)
+
+tests_fuzz_fuzz_audit_SOURCES = %D%/fuzz_audit.c $(fuzz_main)
+tests_fuzz_fuzz_audit_CPPFLAGS = $(TEST_CPPFLAGS) -DVS_FUZZ_SEEDS='"$(fuzz_seeds)/audit"'
+tests_fuzz_fuzz_audit_LDFLAGS = $(AM_LDFLAGS) $(fuzz_ldflags)
+tests_fuzz_fuzz_audit_LDADD = libvsaudit.la libvscrypto.la libvsbase.la $(CRYPTO_LIBS)
+
+check_PROGRAMS += $(fuzz_crypto_programs)
+if !FUZZING
+TESTS += $(fuzz_crypto_programs)
+endif
