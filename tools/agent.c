@@ -101,6 +101,8 @@ harden(void)
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* a limit on file sizes is an error of the audit log, not an end */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	(void)umask(077);
 	if (chdir("/") != 0)
 		(void)fputs("vouchsafe-agent: cannot leave the current folder\n", stderr);
