@@ -251,12 +251,13 @@ VS_CK_3_0(C_MessageVerifyFinal, (CK_SESSION_HANDLE session));
 	X(C_GetInfo) \
 	X(C_GetFunctionList) \
 	X(C_GetSlotList) \
-	X(C_GetSlotInfo) X(C_GetTokenInfo) X(C_GetMechanismList) X(C_GetMechanismInfo) X(C_InitToken) X( \
-		C_InitPIN) X(C_SetPIN) X(C_OpenSession) X(C_CloseSession) X(C_CloseAllSessions) \
-		X(C_GetSessionInfo) X(C_GetOperationState) X(C_SetOperationState) X(C_Login) X( \
-			C_Logout) X(C_CreateObject) X(C_CopyObject) X(C_DestroyObject) X(C_GetObjectSize) \
-			X(C_GetAttributeValue) X(C_SetAttributeValue) X(C_FindObjectsInit) X( \
-				C_FindObjects) X(C_FindObjectsFinal) X(C_EncryptInit) X(C_Encrypt) X(C_EncryptUpdate) \
+	X(C_GetSlotInfo) \
+	X(C_GetTokenInfo) X(C_GetMechanismList) X(C_GetMechanismInfo) X(C_InitToken) X(C_InitPIN) X( \
+		C_SetPIN) X(C_OpenSession) X(C_CloseSession) X(C_CloseAllSessions) X(C_GetSessionInfo) \
+		X(C_GetOperationState) X(C_SetOperationState) X(C_Login) X(C_Logout) X(C_CreateObject) X( \
+			C_CopyObject) X(C_DestroyObject) X(C_GetObjectSize) X(C_GetAttributeValue) \
+			X(C_SetAttributeValue) X(C_FindObjectsInit) X(C_FindObjects) X( \
+				C_FindObjectsFinal) X(C_EncryptInit) X(C_Encrypt) X(C_EncryptUpdate) \
 				X(C_EncryptFinal) X(C_DecryptInit) X(C_Decrypt) X(C_DecryptUpdate) X( \
 					C_DecryptFinal) X(C_DigestInit) X(C_Digest) X(C_DigestUpdate) \
 					X(C_DigestKey) X(C_DigestFinal) X(C_SignInit) X(C_Sign) X( \
@@ -279,13 +280,15 @@ VS_CK_3_0(C_MessageVerifyFinal, (CK_SESSION_HANDLE session));
 	X(C_LoginUser) \
 	X(C_SessionCancel) \
 	X(C_MessageEncryptInit) \
-	X(C_EncryptMessage) X(C_EncryptMessageBegin) X(C_EncryptMessageNext) \
-		X(C_MessageEncryptFinal) X(C_MessageDecryptInit) X(C_DecryptMessage) X( \
-			C_DecryptMessageBegin) X(C_DecryptMessageNext) X(C_MessageDecryptFinal) \
-			X(C_MessageSignInit) X(C_SignMessage) X(C_SignMessageBegin) \
-				X(C_SignMessageNext) X(C_MessageSignFinal) X(C_MessageVerifyInit) \
-					X(C_VerifyMessage) X(C_VerifyMessageBegin) \
-						X(C_VerifyMessageNext) X(C_MessageVerifyFinal)
+	X(C_EncryptMessage) \
+	X(C_EncryptMessageBegin) X(C_EncryptMessageNext) X(C_MessageEncryptFinal) \
+		X(C_MessageDecryptInit) X(C_DecryptMessage) X(C_DecryptMessageBegin) \
+			X(C_DecryptMessageNext) X(C_MessageDecryptFinal) X(C_MessageSignInit) \
+				X(C_SignMessage) X(C_SignMessageBegin) X(C_SignMessageNext) \
+					X(C_MessageSignFinal) X(C_MessageVerifyInit) \
+						X(C_VerifyMessage) X(C_VerifyMessageBegin) \
+							X(C_VerifyMessageNext) \
+								X(C_MessageVerifyFinal)
 
 typedef struct CK_FUNCTION_LIST_3_0 {
 	CK_VERSION version;

@@ -256,7 +256,8 @@ the_simulators_protocol_is_spoken(void **state)
 	assert_true(atomic_load(&sim.power_ons) >= 2);
 	/* Is this really the protocol? Ask a client that is not ours. */
 	char line[160];
-	snprintf(line, sizeof line, "TPM2TOOLS_TCTI=%s timeout 20 tpm2_getrandom --hex 4 >random", tcti);
+	snprintf(line, sizeof line, "TPM2TOOLS_TCTI=%s timeout 20 tpm2_getrandom --hex 4 >random",
+		tcti);
 	swtpm_sh(&machine, line);
 	atomic_store(&stop, true);
 	pthread_join(thread, NULL);
