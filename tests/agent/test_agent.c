@@ -1806,8 +1806,9 @@ a_private_agent_serves_only_its_own_user(void **state)
 		dup2(pair[0], 3);
 		if (program <= 3 || setgid(65534) != 0 || setuid(65534) != 0)
 			_exit(126);
-		char *const args[] = {
-			"vouchsafe-agent", "--config", l->conf, "--private", "3", NULL};
+		char name[] = "vouchsafe-agent", config[] = "--config", private[] = "--private",
+		     fd[] = "3";
+		char *const args[] = {name, config, l->conf, private, fd, NULL};
 		fexecve(program, args, environ);
 		_exit(127);
 	}
