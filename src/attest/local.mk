@@ -101,5 +101,4 @@ tests_unit_test_attest_maa_LDADD = libvsattest.la libvsnet.la libvsjose.la libvs
 	$(JANSSON_LIBS) $(CURL_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) -lcmocka
 TESTS += tests/unit/test_attest_maa
 EXTRA_DIST += \
-	tests/data/maa/evidence/azureguest-tpminfo-2025-06-01-spec.json \
-	tests/data/maa/exchanges/attest-sgxenclave-draftpolicy-shared-200-and-400.json
+	tests/data/maa/evidence/azureguest-tpminfo-2025-06-01-spec.json

@@ -58,7 +58,7 @@ rm -f "$tmp/err"
 ok "run leaves nothing behind" empty "$tmp"
 
 ok "the environment is complete" "$lab" run -- sh -c '
-	for v in VOUCHSAFE_CONF P11_MODULE VAULT_URL MHSM_URL MAA_URL IMDS_URL AUTHORITY_URL TENANT_ID \
+	for v in VOUCHSAFE_CONF P11_MODULE VAULT_URL MHSM_URL MAA_URL MAA_SHARED_URL MAA_ISOLATED_URL POLICY_SIGNER_FILE IMDS_URL AUTHORITY_URL TENANT_ID \
 		CLIENT_ID CLIENT_SECRET CLIENT_CERT_FILE CERT_CLIENT_ID FEDERATED_TOKEN_FILE WI_CLIENT_ID \
 		MI_CLIENT_ID CA_FILE VOUCHSAFE_LAB; do
 		eval "[ -n \"\${$v:-}\" ]" || exit 1
@@ -122,7 +122,7 @@ ok "what a killed lab left is no obstacle" status_is 0 "$lab" up --dir "$d" --ma
 ok "and it ends well" status_is 0 "$lab" down --dir "$d"
 ok "usage errors are 2" status_is 2 "$lab" up --bogus
 ok "usage errors are 2, also of run" status_is 2 "$lab" run
-for c in run up down status key certificate tamper fault token access-token throttle; do
+for c in run up down status key certificate tamper fault token attestation access-token throttle; do
 	ok "$c --help explains itself" status_is 0 "$lab" "$c" --help
 done
 rm -rf "$tmp"

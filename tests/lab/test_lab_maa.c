@@ -59,7 +59,11 @@ refuses_requests_that_are_none(void **state)
 	expect_error("POST", path, v, "{\"AttestationInfo\":\"e30\",\"AttestationInfo\":\"e30\"}",
 		400, code);
 	expect_error("POST", path, v, "{\"AttestationInfo\":\"bm8gSlNPTg\"}", 400, code);
-	expect_error("POST", "/attest/Tpm", v, "{}", 404, "NotFound");
+	expect_error("POST", "/attest/Tpm", v, "{}", 401, "Unauthorized");
+	expect_error("POST", "/attest/SgxEnclave", v, "{}", 400, code);
+	expect_error("POST", "/attest/OpenEnclave", v, "{\"report\":\"AAAA\"}", 400, code);
+	expect_error("POST", "/attest/TdxVm", v, "{\"quote\":\"AAAA\"}", 400, code);
+	expect_error("GET", "/certificates", v, "", 401, "Unauthorized");
 	expect_error("POST", "/attest/", v, "{}", 404, "NotFound");
 	expect_error("GET", "/nothing", v, "", 404, "NotFound");
 	expect_error("POST", "/certs", v, "", 404, "NotFound");

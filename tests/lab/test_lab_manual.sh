@@ -13,7 +13,7 @@ wants() { # word, where from
 	}
 }
 
-for c in run up down status key certificate tamper fault token access-token throttle; do
+for c in run up down status key certificate tamper fault token attestation access-token throttle; do
 	wants "$c" command
 	for o in $("$lab" "$c" --help | grep -o -e '--[a-z0-9]*[a-z0-9-]*[a-z0-9]' | sort -u); do
 		wants "${o#-}" "option of $c"

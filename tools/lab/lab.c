@@ -51,14 +51,18 @@ static const struct help helps[] = {
 	{"fault",
 		"fault SERVICE KIND [--count N] [--value V] [--path TEXT]\n"
 		"       fault list | fault clear",
-		"Let imds, entra, maa, vault or mhsm misbehave, N times or until cleared; --path "
-		"limits it\n"
+		"Let imds, entra, maa, vault, mhsm, maa-shared or maa-isolated misbehave, N times\n"
+		"or until cleared; --path limits it\n"
 		"to requests whose path contains TEXT. Kinds:\n"},
 	{"token", "token [--expired] [--software-key]",
 		"An attestation token of the lab's attestation service about the machine as it is "
 		"now.\n"
 		"--software-key: a JSON object {token, private_key_pem} for clients without a "
 		"TPM.\n"},
+	{"attestation", "attestation rotate [--forget] | attestation keyset short|full",
+		"rotate: the attestation service signs with a new key from now on; the old one "
+		"stays in the\nkey set unless it is forgotten. keyset: members as until 2023, or "
+		"as in 2026.\n"},
 	{"access-token", "access-token AUDIENCE [--expired] [--life SECONDS]",
 		"An access token of the machine's identity, as the metadata service would give "
 		"it.\n"},

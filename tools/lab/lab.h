@@ -31,10 +31,12 @@ enum lab_service {
 	LAB_MAA,
 	LAB_VAULT,
 	LAB_MHSM,
+	LAB_MAA_SHARED, /* other providers of the same region */
+	LAB_MAA_ISOLATED,
 	LAB_SERVICES_COUNT_,
 };
 
-/* "imds", "entra", "maa", "vault", "mhsm"; LAB_SERVICES_COUNT_ when the name is not known. */
+/* "imds", "entra", "maa", "vault", "mhsm", "maa-shared", "maa-isolated"; LAB_SERVICES_COUNT_ when the name is not known. */
 const char *lab_service_name(enum lab_service s);
 enum lab_service lab_service_parse(const char *name);
 

@@ -305,8 +305,8 @@ fault(struct call *c, struct vs_err *err)
 	const enum lab_service s = lab_service_parse(name);
 	if (s == LAB_SERVICES_COUNT_ || kind == NULL)
 		VS_FAIL(err, USAGE,
-			"say which service (imds, entra, maa, vault, mhsm) and which fault, `list` "
-			"or `clear`");
+			"say which service (imds, entra, maa, vault, mhsm, maa-shared, "
+			"maa-isolated) and which fault, `list` or `clear`");
 	VS_TRY(lab_args_number(&c->args, "count", 0, &count, err));
 	VS_TRY(lab_fault_set(lab->faults, (int)s, kind, count, lab_args_option(&c->args, "value"),
 		lab_args_option(&c->args, "path"), err));
@@ -320,6 +320,22 @@ token(struct call *c, struct vs_err *err)
 	VS_TRY(lab_maa_token(c->lab->maa, lab_args_option(&c->args, "expired") != NULL,
 		lab_args_option(&c->args, "software-key") != NULL, c->out, err));
 	return vs_buf_add_str(c->out, "\n", err);
+}
+
+static VS_RC
+attestation_rotate(struct call *c, struct vs_err *err)
+{
+	return lab_maa_rotate(c->lab->maa, lab_args_option(&c->args, "forget") != NULL, err);
+}
+
+static VS_RC
+attestation_keyset(struct call *c, struct vs_err *err)
+{
+	const char *word = c->args.words[0];
+	if (strcmp(word, "short") != 0 && strcmp(word, "full") != 0)
+		VS_FAIL(err, USAGE, "the key set is short or full");
+	lab_maa_set_jwk_full(c->lab->maa, strcmp(word, "full") == 0);
+	return VS_OK;
 }
 
 /* For tests of clients: an access token of one of the lab's identities. */
@@ -384,6 +400,8 @@ static const struct command {
 	{"tamper", NULL, 1, 4, "", tamper},
 	{"fault", NULL, 1, 2, "count= value= path=", fault},
 	{"token", NULL, 0, 0, "expired software-key", token},
+	{"attestation", "rotate", 0, 0, "forget", attestation_rotate},
+	{"attestation", "keyset", 1, 1, "", attestation_keyset},
 	{"access-token", NULL, 1, 1, "expired life=", access_token},
 	{"throttle", NULL, 1, 1, "", throttle},
 	{"status", NULL, 0, 0, "", status},

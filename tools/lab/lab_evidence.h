@@ -46,7 +46,15 @@
 	X(RUNTIME_DATA, "RunTimeData") \
 	X(HCL_AK, "HCLAkPub") \
 	X(VM_ID, "VmUniqueId") \
-	X(SECURE_BOOT, "SecureBootState")
+	X(SECURE_BOOT, "SecureBootState") \
+	X(DCAP_FORM, "QuoteStructure") \
+	X(PCK_CHAIN, "PckChain") \
+	X(QE_SIGNATURE, "QeReportSignature") \
+	X(QE_IDENTITY, "QeIdentity") \
+	X(QE_BINDING, "QeReportData") \
+	X(DCAP_SIGNATURE, "EcdsaQuoteSignature") \
+	X(REPORT_HASH, "ReportData") \
+	X(INIT_HASH, "InitTimeData")
 
 enum lab_check {
 	LAB_CHECK_NONE = 0,

@@ -58,40 +58,6 @@ lab_maa_refused(struct lab_maa_error *e, const struct lab_refusal *why)
 		lab_check_name(why->check), why->text);
 }
 
-vs_rc
-lab_maa_new(struct lab *lab, struct lab_maa **ret, struct vs_err *err)
-{
-	struct lab_maa *maa = calloc(1, sizeof *maa);
-	if (!maa)
-		VS_FAIL(err, MEMORY, "out of memory");
-	pthread_mutex_init(&maa->lock, NULL);
-	maa->lab = lab;
-	maa->jwk_full = true;
-	const vs_rc rc = lab_maa_keys_make(lab->url[LAB_MAA], &maa->keys, err);
-	if (vs_failed(rc)) {
-		lab_maa_free(maa);
-		return rc;
-	}
-	*ret = maa;
-	return VS_OK;
-}
-
-void
-lab_maa_free(struct lab_maa *maa)
-{
-	if (!maa)
-		return;
-	lab_maa_keys_done(&maa->keys);
-	for (size_t i = 0; i < LAB_TEE_COUNT_; i++) {
-		free(maa->policy[i].text);
-		free(maa->policy[i].jws);
-		json_decref(maa->policy[i].signer);
-	}
-	vs_buf_done(&maa->last_answer);
-	pthread_mutex_destroy(&maa->lock);
-	free(maa);
-}
-
 void
 lab_maa_set_jwk_full(struct lab_maa *maa, bool full)
 {
@@ -171,10 +137,10 @@ spoil_claims(json_t *claims, enum lab_token_defect defect)
 }
 
 static vs_rc
-sign_token(struct lab_maa *maa, json_t *claims, bool unsecured, struct vs_buf *out)
+sign_locked(struct lab_maa *maa, json_t *claims, bool unsecured, struct vs_buf *out)
 {
 	const enum lab_token_defect defect = lab_machine_token_defect(maa->lab->machine);
-	const char *issuer = maa->lab->url[LAB_MAA];
+	const char *issuer = lab_maa_issuer(maa);
 	struct lab_maa_key key = maa->keys.key[LAB_KEY_GOOD], unknown = {0};
 	spoil_claims(claims, defect);
 	if (defect == LAB_TOKEN_SHORT_KEY)
@@ -193,6 +159,27 @@ sign_token(struct lab_maa *maa, json_t *claims, bool unsecured, struct vs_buf *o
 	return rc;
 }
 
+static vs_rc
+sign_token(struct lab_maa *maa, json_t *claims, bool unsecured, struct vs_buf *out)
+{
+	pthread_rwlock_rdlock(&maa->key_lock);
+	const vs_rc rc = sign_locked(maa, claims, unsecured, out);
+	pthread_rwlock_unlock(&maa->key_lock);
+	return rc;
+}
+
+/* Which TCB baseline judged an enclave: a property of the policy. */
+static void
+echo_baseline(enum lab_tee_type t, const struct lab_policy_result *r, json_t *claims)
+{
+	static const char name[] = "x-ms-sgx-tcbidentifier";
+	json_t *v = json_object_get(r->properties, name);
+	if (t != LAB_TEE_SGX_ENCLAVE && t != LAB_TEE_OPEN_ENCLAVE)
+		return;
+	json_object_set_new(
+		claims, name, json_is_string(v) ? json_incref(v) : json_string("azuredefault"));
+}
+
 bool
 lab_maa_issue(struct lab_maa *maa, enum lab_tee_type t, json_t *claims, const char *draft,
 	int64_t now, struct vs_buf *token, struct lab_maa_error *e)
@@ -203,8 +190,9 @@ lab_maa_issue(struct lab_maa *maa, enum lab_tee_type t, json_t *claims, const ch
 	bool ok = run_policy(maa, t, claims, draft, &result, hash, &signer, e) &&
 		policy_verdict(&result, t, e);
 	if (ok) {
+		echo_baseline(t, &result, claims);
 		const struct lab_token_frame frame = {
-			.issuer = maa->lab->url[LAB_MAA],
+			.issuer = lab_maa_issuer(maa),
 			.now = now,
 			.life = TOKEN_LIFE_S,
 			.policy_hash = hash,
@@ -222,8 +210,8 @@ lab_maa_issue(struct lab_maa *maa, enum lab_tee_type t, json_t *claims, const ch
 }
 
 /* Verified facts about the text inside AttestationInfo. */
-static bool
-verify_guest(
+bool
+lab_maa_verify_guest(
 	struct lab_maa *maa, struct vs_bytes info, struct lab_facts *facts, struct lab_maa_error *e)
 {
 	struct lab_anchors anchors;
@@ -236,9 +224,8 @@ verify_guest(
 	return lab_maa_refused(e, &why);
 }
 
-/* Member names are matched without case. */
-static const json_t *
-get_nocase(const json_t *o, const char *name)
+const json_t *
+lab_maa_member(const json_t *o, const char *name)
 {
 	const char *key = NULL;
 	json_t *v = NULL;
@@ -270,20 +257,20 @@ attest_azure_guest(
 {
 	VS_CLEANUP(vs_buf_done) struct vs_buf info = {.max = LAB_BODY_MAX}, token = {0};
 	struct lab_facts facts;
-	const json_t *v = get_nocase(body, "AttestationInfo");
+	const json_t *v = lab_maa_member(body, "AttestationInfo");
 	if (!json_is_string(v) ||
 		vs_failed(vs_b64_any_decode(
 			vs_bytes_of(json_string_value(v), json_string_length(v)), &info, NULL)))
 		return lab_maa_fail(
 			e, 400, "InvalidParameter", "AttestationInfo is missing or not base64url.");
-	if (!verify_guest(maa, vs_buf_view(&info), &facts, e))
+	if (!lab_maa_verify_guest(maa, vs_buf_view(&info), &facts, e))
 		return false;
-	const enum lab_lie lie = lab_lie_take(maa->lab, LAB_MAA, "/attest/AzureGuest");
+	const enum lab_lie lie = lab_lie_take(maa->lab, maa->service, "/attest/AzureGuest");
 	json_t *claims = lab_claims_azurevm(&facts);
 	bool ok = claims &&
 		lab_maa_issue(maa, LAB_TEE_AZURE_GUEST, claims, NULL, lab_now(maa->lab), &token, e);
 	if (ok &&
-		vs_failed(lab_lie_token(lie, &maa->keys.key[LAB_KEY_GOOD], maa->lab->url[LAB_MAA],
+		vs_failed(lab_lie_token(lie, &maa->keys.key[LAB_KEY_GOOD], lab_maa_issuer(maa),
 			claims, &token, NULL)))
 		ok = lab_maa_fail(e, 500, "InternalError", "the false token cannot be made");
 	if (ok && vs_failed(lab_maa_envelope(vs_buf_view(&token), facts.enc_n, answer, NULL)))
@@ -316,15 +303,20 @@ attest(struct lab_maa *maa, const struct lab_req *req, const char *type, struct 
 		return lab_maa_fail(e, 400, "InvalidParameter",
 			version ? "The api-version is not supported."
 				: "The api-version query parameter is required.");
+	const enum lab_tee_type t = lab_tee_parse(type);
 	json_t *body =
 		json_loadb((const char *)req->body.p, req->body.n, JSON_REJECT_DUPLICATES, NULL);
 	bool ok = false;
 	if (!json_is_object(body))
 		lab_maa_fail(e, 400, "InvalidParameter", "The request body is not a JSON object.");
-	else if (lab_tee_parse(type) == LAB_TEE_AZURE_GUEST)
+	else if (t == LAB_TEE_AZURE_GUEST)
 		ok = attest_azure_guest(maa, body, answer, e);
-	else if (lab_tee_parse(type) == LAB_TEE_SEV_SNP_VM)
+	else if (t == LAB_TEE_SEV_SNP_VM)
 		ok = lab_maa_attest_snp(maa, body, answer, e);
+	else if (t == LAB_TEE_TDX_VM || t == LAB_TEE_SGX_ENCLAVE || t == LAB_TEE_OPEN_ENCLAVE)
+		ok = lab_maa_attest_quote(maa, t, body, answer, e);
+	else if (t == LAB_TEE_TPM)
+		ok = lab_maa_attest_tpm(maa, req, body, answer, e);
 	else
 		lab_maa_fail(e, 404, "NotFound", "The lab does not attest %.20s.", type);
 	json_decref(body);
@@ -350,6 +342,15 @@ metadata(const char *url)
 		revoke, "issuer", url, "jwks_uri", certs, "claims_supported", supported);
 }
 
+/* Tpm has its own protocol inside "data", and goes out in chunks. */
+static void
+answer_attest(enum lab_tee_type t, struct vs_buf *answer, struct lab_resp *resp)
+{
+	const bool tpm = t == LAB_TEE_TPM;
+	lab_resp_json(resp, 200, json_pack("{s:s}", tpm ? "data" : "token", vs_buf_cstr(answer)));
+	resp->chunked = tpm;
+}
+
 static void
 service_headers(struct lab_resp *resp)
 {
@@ -364,129 +365,60 @@ service_headers(struct lab_resp *resp)
 	lab_resp_header(resp, "x-ms-maa-service-version", "1.11.00000.0-LAB");
 }
 
+/* The inner error repeats the outer one; where a check of evidence failed, it names the check. */
 void
 lab_maa_answer_error(struct lab_resp *resp, const struct lab_maa_error *e)
 {
-	lab_resp_error(resp, e->status ? e->status : 500, e->code[0] ? e->code : "InternalError",
-		e->message, e->inner[0] ? e->inner : NULL);
-	if (e->code[0])
-		lab_resp_header(resp, "x-ms-error-code", e->code);
+	const char *code = e->code[0] ? e->code : "InternalError";
+	lab_resp_json(resp, e->status ? e->status : 500,
+		json_pack("{s:{s:s,s:s,s:{s:s,s:s}}}", "error", "code", code, "message", e->message,
+			"innererror", "code", e->inner[0] ? e->inner : code, "message",
+			e->message));
 	resp->chunked = true;
+}
+
+static struct lab_maa *
+provider(struct lab *lab, int service)
+{
+	struct lab_maa *maa = lab->maa;
+	while (maa->next && (int)maa->service != service)
+		maa = maa->next;
+	return (int)maa->service == service ? maa : lab->maa;
+}
+
+static void
+answer_keys(struct lab_maa *maa, struct lab_resp *resp)
+{
+	pthread_mutex_lock(&maa->lock);
+	const bool full = maa->jwk_full;
+	pthread_mutex_unlock(&maa->lock);
+	pthread_rwlock_rdlock(&maa->key_lock);
+	lab_resp_json(resp, 200, lab_maa_jwks(&maa->keys, full));
+	pthread_rwlock_unlock(&maa->key_lock);
 }
 
 void
 lab_maa_handle(struct lab *lab, const struct lab_req *req, struct lab_resp *resp)
 {
-	struct lab_maa *maa = lab->maa;
+	struct lab_maa *maa = provider(lab, req->service);
 	struct lab_maa_error e = {0};
 	VS_CLEANUP(vs_buf_done) struct vs_buf answer = {.max = LAB_BODY_MAX};
 	const char *path = req->path;
 	service_headers(resp);
 	if (lab_req_is(req, "GET", "/certs")) {
-		pthread_mutex_lock(&maa->lock);
-		const bool full = maa->jwk_full;
-		pthread_mutex_unlock(&maa->lock);
-		lab_resp_json(resp, 200, lab_maa_jwks(&maa->keys, full));
+		answer_keys(maa, resp);
 	} else if (lab_req_is(req, "GET", "/.well-known/openid-configuration")) {
-		lab_resp_json(resp, 200, metadata(lab->url[LAB_MAA]));
+		lab_resp_json(resp, 200, metadata(lab_maa_issuer(maa)));
 	} else if (strncasecmp(path, "/attest/", 8) == 0) {
 		if (attest(maa, req, path + 8, &answer, &e))
-			lab_resp_json(resp, 200, json_pack("{s:s}", "token", vs_buf_cstr(&answer)));
+			answer_attest(lab_tee_parse(path + 8), &answer, resp);
 		else
 			lab_maa_answer_error(resp, &e);
-	} else if (!lab_maa_policies(maa, req, resp)) {
+	} else if (!lab_maa_policies(maa, req, resp) && !lab_maa_certificates(maa, req, resp)) {
 		lab_maa_fail(&e, 404, "NotFound", "There is nothing at this path.");
 		lab_maa_answer_error(resp, &e);
 	}
-}
-
-static vs_rc
-collect_facts(struct lab_maa *maa, struct lab_facts *facts, struct vs_err *err)
-{
-	struct lab_guest *guest = NULL;
-	struct lab_maa_error e = {0};
-	json_t *info = NULL;
-	uint8_t nonce[32];
-	VS_TRY(lab_random(nonce, sizeof nonce, err));
-	VS_TRY(lab_guest_start(maa->lab->machine, &guest, err));
-	vs_rc rc =
-		lab_guest_collect(guest, &(struct lab_guest_options){.nonce = nonce}, &info, err);
-	lab_guest_stop(guest);
-	VS_TRY(rc);
-	char *text = json_dumps(info, JSON_COMPACT);
-	json_decref(info);
-	if (!text)
-		VS_FAIL(err, MEMORY, "out of memory");
-	const bool ok = verify_guest(maa, vs_bytes_str(text), facts, &e);
-	free(text);
-	if (!ok)
-		VS_FAIL(err, REFUSED_ATTESTATION, "the lab refuses its machine: %s: %s", e.code,
-			e.message);
-	return VS_OK;
-}
-
-static vs_rc
-use_software_key(struct lab_facts *facts, EVP_PKEY **ret, struct vs_err *err)
-{
-	struct lab_new_key job = {.bits = 2048};
-	BIGNUM *n = NULL;
-	VS_TRY(lab_new_keys(&job, 1, err));
-	const bool ok = EVP_PKEY_get_bn_param(job.key, "n", &n) == 1 &&
-		BN_bn2binpad(n, facts->enc_n, LAB_RSA_BYTES) == LAB_RSA_BYTES;
-	BN_free(n);
-	if (!ok) {
-		EVP_PKEY_free(job.key);
-		return lab_ossl_fail("cannot make a key", err);
-	}
-	*ret = job.key;
-	return VS_OK;
-}
-
-static vs_rc
-put_with_key(struct vs_bytes token, EVP_PKEY *key, struct vs_buf *out, struct vs_err *err)
-{
-	BIO *bio = BIO_new(BIO_s_mem());
-	char *pem = NULL, *text = NULL;
-	long n = 0;
-	if (bio && PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1)
-		n = BIO_get_mem_data(bio, &pem);
-	json_t *o = n > 0 ? json_pack("{s:s%,s:s%}", "token", (const char *)token.p, token.n,
-				    "private_key_pem", pem, (size_t)n)
-			  : NULL;
-	BIO_free(bio);
-	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
-	json_decref(o);
-	const vs_rc rc = text
-		? vs_buf_add_str(out, text, err)
-		: vs_err_put(err, VS_E_MEMORY, __func__, __LINE__, 0, "out of memory");
-	free(text);
-	return rc;
-}
-
-vs_rc
-lab_maa_token(struct lab_maa *maa, bool expired, bool software_key, struct vs_buf *out,
-	struct vs_err *err)
-{
-	VS_CLEANUP(vs_buf_done) struct vs_buf token = {0};
-	VS_CLEANUP(lab_facts_done) struct lab_facts facts = {0};
-	struct lab_maa_error e = {0};
-	EVP_PKEY *key = NULL;
-	VS_TRY(collect_facts(maa, &facts, err));
-	if (software_key)
-		VS_TRY(use_software_key(&facts, &key, err));
-	const int64_t now = lab_now(maa->lab) - (expired ? TOKEN_LIFE_S + 3600 : 0);
-	json_t *claims = lab_claims_azurevm(&facts);
-	const bool ok =
-		claims && lab_maa_issue(maa, LAB_TEE_AZURE_GUEST, claims, NULL, now, &token, &e);
-	json_decref(claims);
-	vs_rc rc = VS_OK;
-	if (!ok)
-		rc = vs_err_put(err, VS_E_REFUSED_ATTESTATION, __func__, __LINE__, 0,
-			"the lab refuses its machine: %s: %s", e.code, e.message);
-	else if (software_key)
-		rc = put_with_key(vs_buf_view(&token), key, out, err);
-	else
-		rc = vs_buf_add(out, token.p, token.n, err);
-	EVP_PKEY_free(key);
-	return rc;
+	const char *version = lab_req_query(req, "api-version");
+	if (resp->status >= 400 && version && strcmp(version, "2025-06-01") >= 0)
+		lab_resp_header(resp, "x-ms-error-code", e.code[0] ? e.code : "InternalError");
 }

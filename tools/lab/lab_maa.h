@@ -14,6 +14,7 @@
 
 struct lab;
 struct lab_maa;
+struct evp_pkey_st;
 
 /*
  * Makes the signing keys. lab->machine must have been started (its roots are the trusted ones) and
@@ -21,9 +22,18 @@ struct lab_maa;
  */
 VS_RC lab_maa_new(struct lab *lab, struct lab_maa **ret, struct vs_err *err);
 void lab_maa_free(struct lab_maa *maa);
+/*
+ * The region's shared provider, whose policies nobody can change, and an isolated one, which takes
+ * policies that signer's key signed; certificate and key go to D/secrets/policy-signer.pem. Both
+ * have the keys of maa, as all providers of a region do. Their URLs must be set.
+ */
+VS_RC lab_maa_add_providers(struct lab_maa *maa, struct evp_pkey_st *signer, struct vs_err *err);
+/* A new signing key for all providers; the old one stays in the key set unless forgotten. */
+VS_RC lab_maa_rotate(struct lab_maa *maa, bool forget, struct vs_err *err);
 
 /*
- * POST /attest/AzureGuest, GET /certs, GET /.well-known/openid-configuration, /policies/{type}.
+ * POST /attest/{type}, GET /certs, GET /.well-known/openid-configuration, /policies/{type},
+ * /certificates.
  * Uses lab->maa.
  */
 lab_handler lab_maa_handle;

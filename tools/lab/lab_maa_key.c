@@ -36,8 +36,9 @@ make_kid(EVP_PKEY *key, char out[48], struct vs_err *err)
 	return VS_OK;
 }
 
-vs_rc
-lab_maa_keys_make(const char *issuer, struct lab_maa_keys *ret, struct vs_err *err)
+/* A certificate and the name of a key that is there. */
+static vs_rc
+complete(struct lab_maa_key *k, const char *issuer, bool expired, struct vs_err *err)
 {
 	static const struct lab_ext ext[] = {
 		{.oid = "basicConstraints", .conf = "critical,CA:TRUE,pathlen:0"},
@@ -46,30 +47,65 @@ lab_maa_keys_make(const char *issuer, struct lab_maa_keys *ret, struct vs_err *e
 		{0},
 	};
 	const int64_t day = 86400, now = (int64_t)time(NULL);
-	struct lab_new_key jobs[LAB_KEYS_COUNT_] = {{.bits = 1024}, {.bits = 2048}, {.bits = 2048}};
+	const struct lab_hwcert spec = {
+		.organization = "",
+		.cn = issuer,
+		.key = k->key,
+		.serial = 1,
+		.not_before = now - (expired ? 366 : 30) * day,
+		.not_after = now + (expired ? -1 : 335) * day,
+		.ext = ext,
+	};
+	VS_TRY(lab_hwcert_new(&spec, &k->cert, err));
+	return make_kid(k->key, k->kid, err);
+}
+
+vs_rc
+lab_maa_keys_make(const char *issuer, const struct lab_maa_keys *same, struct lab_maa_keys *ret,
+	struct vs_err *err)
+{
+	struct lab_new_key jobs[LAB_KEY_OLD] = {{.bits = 1024}, {.bits = 2048}, {.bits = 2048}};
 	memset(ret, 0, sizeof *ret);
-	VS_TRY(lab_new_keys(jobs, LAB_KEYS_COUNT_, err));
+	if (!same)
+		VS_TRY(lab_new_keys(jobs, LAB_KEY_OLD, err));
 	vs_rc rc = VS_OK;
-	for (size_t i = 0; i < LAB_KEYS_COUNT_; i++)
-		ret->key[i].key = jobs[i].key;
-	for (size_t i = 0; i < LAB_KEYS_COUNT_ && !vs_failed(rc); i++) {
-		const bool expired = i == LAB_KEY_EXPIRED;
-		const struct lab_hwcert spec = {
-			.organization = "",
-			.cn = issuer,
-			.key = ret->key[i].key,
-			.serial = 1,
-			.not_before = now - (expired ? 366 : 30) * day,
-			.not_after = now + (expired ? -1 : 335) * day,
-			.ext = ext,
-		};
-		rc = lab_hwcert_new(&spec, &ret->key[i].cert, err);
-		if (!vs_failed(rc))
-			rc = make_kid(ret->key[i].key, ret->key[i].kid, err);
+	for (size_t i = 0; i < LAB_KEY_OLD; i++) {
+		if (same)
+			EVP_PKEY_up_ref(same->key[i].key);
+		ret->key[i].key = same ? same->key[i].key : jobs[i].key;
 	}
+	for (size_t i = 0; i < LAB_KEY_OLD && !vs_failed(rc); i++)
+		rc = complete(&ret->key[i], issuer, i == LAB_KEY_EXPIRED, err);
 	if (vs_failed(rc))
 		lab_maa_keys_done(ret);
 	return rc;
+}
+
+static void
+key_done(struct lab_maa_key *k)
+{
+	EVP_PKEY_free(k->key);
+	X509_free(k->cert);
+	memset(k, 0, sizeof *k);
+}
+
+vs_rc
+lab_maa_keys_rotate(
+	struct lab_maa_keys *k, const char *issuer, EVP_PKEY *key, bool forget, struct vs_err *err)
+{
+	struct lab_maa_key fresh = {.key = key};
+	EVP_PKEY_up_ref(key);
+	const vs_rc rc = complete(&fresh, issuer, false, err);
+	if (vs_failed(rc)) {
+		key_done(&fresh);
+		return rc;
+	}
+	key_done(&k->key[LAB_KEY_OLD]);
+	k->key[LAB_KEY_OLD] = k->key[LAB_KEY_GOOD];
+	k->key[LAB_KEY_GOOD] = fresh;
+	if (forget)
+		key_done(&k->key[LAB_KEY_OLD]);
+	return VS_OK;
 }
 
 vs_rc
@@ -89,11 +125,8 @@ lab_maa_key_unknown(struct lab_maa_key *ret, struct vs_err *err)
 void
 lab_maa_keys_done(struct lab_maa_keys *k)
 {
-	for (size_t i = 0; i < LAB_KEYS_COUNT_; i++) {
-		EVP_PKEY_free(k->key[i].key);
-		X509_free(k->key[i].cert);
-	}
-	memset(k, 0, sizeof *k);
+	for (size_t i = 0; i < LAB_KEYS_COUNT_; i++)
+		key_done(&k->key[i]);
 }
 
 static json_t *
@@ -146,7 +179,8 @@ lab_maa_jwks(const struct lab_maa_keys *k, bool full)
 {
 	json_t *keys = json_array();
 	for (size_t i = 0; i < LAB_KEYS_COUNT_; i++)
-		json_array_append_new(keys, jwk(&k->key[i], full));
+		if (k->key[i].key)
+			json_array_append_new(keys, jwk(&k->key[i], full));
 	return json_pack("{s:o}", "keys", keys);
 }
 

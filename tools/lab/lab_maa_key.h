@@ -16,6 +16,7 @@ enum lab_maa_key_kind {
 	LAB_KEY_SHORT, /* 1024 bits, as in the real key sets until 2025; first, as a trap */
 	LAB_KEY_GOOD, /* signs */
 	LAB_KEY_EXPIRED, /* its certificate ended yesterday */
+	LAB_KEY_OLD, /* signed until the last rotation; empty before it, or forgotten */
 	LAB_KEYS_COUNT_,
 };
 
@@ -29,8 +30,12 @@ struct lab_maa_keys {
 	struct lab_maa_key key[LAB_KEYS_COUNT_];
 };
 
-/* issuer: the provider's URL, subject of the certificates. */
-VS_RC lab_maa_keys_make(const char *issuer, struct lab_maa_keys *ret, struct vs_err *err);
+/* issuer: the provider's URL, subject of the certificates. same: whose keys to use, or NULL. */
+VS_RC lab_maa_keys_make(const char *issuer, const struct lab_maa_keys *same,
+	struct lab_maa_keys *ret, struct vs_err *err);
+/* key signs from now on. */
+VS_RC lab_maa_keys_rotate(
+	struct lab_maa_keys *k, const char *issuer, EVP_PKEY *key, bool forget, struct vs_err *err);
 void lab_maa_keys_done(struct lab_maa_keys *k);
 
 /* A key that is in no key set: only key and kid. */

@@ -5,15 +5,13 @@
 #include <string.h>
 #include <strings.h>
 
-#include <openssl/err.h>
 #include <openssl/sha.h>
-#include <openssl/x509v3.h>
 
 #include "base/codec.h"
 #include "lab/lab_claims.h"
 #include "lab/lab_maa_priv.h"
 
-enum { RESULT_LIFE_S = 3600, JWS_MAX = 128 * 1024 };
+enum { RESULT_LIFE_S = 3600 };
 #define UNSIGNED_HEAD "eyJhbGciOiJub25lIn0."
 #define AUDIENCE "https://attest.azure.net"
 
@@ -37,10 +35,32 @@ static const char default_azure_guest[] =
 static const char default_vm[] = "version= 1.0;authorizationrules{=> permit();};"
 				 "issuancerules{=> issue(type=\"vouchsafe-lab\", value=true);};";
 
+/* The service's default text of 2022 and the lab's mark. */
+static const char default_sgx[] =
+	"version= 1.1;configurationrules{=> issueproperty(type=\"x-ms-sgx-tcbidentifier\", "
+	"value=\"azuredefault\");};authorizationrules{=> permit();};issuancerules{"
+	"c:[type==\"x-ms-sgx-is-debuggable\"] => issue(type=\"is-debuggable\", value=c.value);"
+	"c:[type==\"x-ms-sgx-mrsigner\"] => issue(type=\"sgx-mrsigner\", value=c.value);"
+	"c:[type==\"x-ms-sgx-mrenclave\"] => issue(type=\"sgx-mrenclave\", value=c.value);"
+	"c:[type==\"x-ms-sgx-product-id\"] => issue(type=\"product-id\", value=c.value);"
+	"c:[type==\"x-ms-sgx-svn\"] => issue(type=\"svn\", value=c.value);"
+	"c:[type==\"x-ms-attestation-type\"] => issue(type=\"tee\", value=c.value);"
+	"=> issue(type=\"vouchsafe-lab\", value=true);};";
+
+/* NULL: there is none, which is so for Tpm. */
 static const char *
 default_text(enum lab_tee_type t)
 {
-	return t == LAB_TEE_AZURE_GUEST ? default_azure_guest : default_vm;
+	switch (t) {
+	case LAB_TEE_AZURE_GUEST: return default_azure_guest;
+	case LAB_TEE_SGX_ENCLAVE:
+	case LAB_TEE_OPEN_ENCLAVE: return default_sgx;
+	case LAB_TEE_TPM:
+	case LAB_TEE_COUNT_: return NULL;
+	case LAB_TEE_SEV_SNP_VM:
+	case LAB_TEE_TDX_VM: break;
+	}
+	return default_vm;
 }
 
 char *
@@ -48,7 +68,8 @@ lab_maa_policy_text(struct lab_maa *maa, enum lab_tee_type t, json_t **signer)
 {
 	pthread_mutex_lock(&maa->lock);
 	const struct lab_maa_policy *p = &maa->policy[t];
-	char *text = strdup(p->text ? p->text : default_text(t));
+	const char *in_force = p->text ? p->text : default_text(t);
+	char *text = strdup(in_force ? in_force : "");
 	if (signer)
 		*signer = json_incref(p->signer);
 	pthread_mutex_unlock(&maa->lock);
@@ -92,101 +113,52 @@ lab_maa_set_policy(struct lab_maa *maa, const char *type, const char *text, stru
 	return VS_OK;
 }
 
-/* A compact JWS taken apart. */
-struct jws {
-	struct vs_bytes text, signed_part; /* header.payload */
-	json_t *header, *payload; /* payload NULL: empty */
-	struct vs_buf sig;
-};
-
-static void
-jws_done(struct jws *j)
-{
-	json_decref(j->header);
-	json_decref(j->payload);
-	vs_buf_done(&j->sig);
-}
-
-static json_t *
-part(const char *p, size_t n)
-{
-	VS_CLEANUP(vs_buf_done) struct vs_buf b = {0};
-	if (vs_failed(vs_b64url_decode(vs_bytes_of(p, n), &b, NULL)))
-		return NULL;
-	return json_loadb((const char *)b.p, b.n, JSON_REJECT_DUPLICATES, NULL);
-}
-
+/* Unsigned, or signed by any CA certificate that it brings along; isolated: by one we know. */
 static bool
-jws_open(struct vs_bytes text, struct jws *j)
+signer_of(
+	struct lab_maa *maa, const struct lab_maa_jws *j, json_t **signer, struct lab_maa_error *e)
 {
-	const char *s = (const char *)text.p;
-	const char *dot1 = text.n > 0 && text.n < JWS_MAX ? memchr(s, '.', text.n) : NULL;
-	const char *dot2 = dot1 ? memchr(dot1 + 1, '.', text.n - (size_t)(dot1 + 1 - s)) : NULL;
-	if (!dot2)
-		return false;
-	j->text = text;
-	j->signed_part = vs_bytes_of(s, (size_t)(dot2 - s));
-	j->header = part(s, (size_t)(dot1 - s));
-	if (dot2 > dot1 + 1 && !(j->payload = part(dot1 + 1, (size_t)(dot2 - dot1 - 1))))
-		return false;
-	return json_is_object(j->header) &&
-		!vs_failed(vs_b64url_decode(
-			vs_bytes_of(dot2 + 1, text.n - (size_t)(dot2 + 1 - s)), &j->sig, NULL));
-}
-
-static bool
-rs256_ok(const struct jws *j, EVP_PKEY *key)
-{
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	const bool ok = md && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA &&
-		EVP_PKEY_get_bits(key) >= 2048 &&
-		EVP_DigestVerifyInit(md, NULL, EVP_sha256(), NULL, key) == 1 &&
-		EVP_DigestVerify(md, j->sig.p, j->sig.n, j->signed_part.p, j->signed_part.n) == 1;
-	EVP_MD_CTX_free(md);
-	ERR_clear_error();
-	return ok;
-}
-
-/* Unsigned, or signed by any CA certificate that it brings along: that is what AAD mode takes. */
-static bool
-signer_of(const struct jws *j, json_t **signer, struct lab_maa_error *e)
-{
-	const char *alg = json_string_value(json_object_get(j->header, "alg"));
-	json_t *x5c = json_object_get(j->header, "x5c");
-	const char *first = json_string_value(json_array_get(x5c, 0));
-	VS_CLEANUP(vs_buf_done) struct vs_buf der = {0};
-	if (alg && strcmp(alg, "none") == 0)
-		return j->sig.n == 0 ||
-			lab_maa_fail(
-				e, 400, "InvalidParameter", "An unsigned policy has a signature.");
-	if (!alg || strcmp(alg, "RS256") != 0 || !first ||
-		vs_failed(vs_b64_decode(vs_bytes_str(first), &der, NULL)))
+	if (maa->trust == LAB_TRUST_SHARED)
 		return lab_maa_fail(
-			e, 400, "InvalidParameter", "The policy is not signed with RS256 and x5c.");
-	const unsigned char *p = der.p;
-	X509 *cert = d2i_X509(NULL, &p, (long)der.n);
-	const bool ok = cert && X509_check_ca(cert) == 1 && rs256_ok(j, X509_get0_pubkey(cert));
-	X509_free(cert);
-	ERR_clear_error();
-	if (!ok)
+			e, 403, "Forbidden", "A shared provider's policies cannot be changed.");
+	if (lab_maa_jws_unsigned(j) && maa->trust == LAB_TRUST_AAD)
+		return true;
+	if (lab_maa_jws_unsigned(j))
+		return lab_maa_fail(e, 400, "InvalidOperation",
+			"An isolated provider takes policies only that one of its policy "
+			"certificates signed.");
+	if (!lab_maa_jws_signer(j, signer))
 		return lab_maa_fail(e, 400, "InvalidParameter",
-			"The policy's signature is not one of the CA certificate in its x5c.");
-	*signer = json_pack(
-		"{s:s,s:s,s:s,s:O}", "alg", "RS256", "kty", "RSA", "use", "sig", "x5c", x5c);
-	return true;
+			"The policy is neither unsigned nor signed with RS256 by the CA "
+			"certificate in its x5c.");
+	return maa->trust == LAB_TRUST_AAD || lab_maa_knows_signer(maa, *signer) ||
+		lab_maa_fail(e, 400, "InvalidOperation",
+			"The policy's signer is none of the provider's policy certificates.");
+}
+
+bool
+lab_maa_allowed(struct lab_maa *maa, const struct lab_req *req, struct lab_maa_error *e)
+{
+	char why[64] = "";
+	return lab_access_ok(maa->lab, req, AUDIENCE, why, sizeof why) ||
+		lab_maa_fail(e, 401, "Unauthorized",
+			"Access to %.60s requires a valid JWT bearer token (%s)", req->path, why);
 }
 
 /* The token that answers every policy call. */
-static bool
-result_token(struct lab_maa *maa, json_t *claims, struct vs_buf *out, struct lab_maa_error *e)
+bool
+lab_maa_result(struct lab_maa *maa, json_t *claims, struct vs_buf *out, struct lab_maa_error *e)
 {
-	const char *issuer = maa->lab->url[LAB_MAA];
+	const char *issuer = lab_maa_issuer(maa);
 	const json_int_t now = (json_int_t)lab_now(maa->lab);
 	json_object_set_new(claims, "iss", json_string(issuer));
 	json_object_set_new(claims, "iat", json_integer(now));
 	json_object_set_new(claims, "nbf", json_integer(now));
 	json_object_set_new(claims, "exp", json_integer(now + RESULT_LIFE_S));
-	if (vs_failed(lab_maa_sign(&maa->keys.key[LAB_KEY_GOOD], issuer, claims, out, NULL)))
+	pthread_rwlock_rdlock(&maa->key_lock);
+	const vs_rc rc = lab_maa_sign(&maa->keys.key[LAB_KEY_GOOD], issuer, claims, out, NULL);
+	pthread_rwlock_unlock(&maa->key_lock);
+	if (vs_failed(rc))
 		return lab_maa_fail(e, 500, "InternalError", "the answer cannot be signed");
 	return true;
 }
@@ -208,8 +180,10 @@ get_policy(struct lab_maa *maa, enum lab_tee_type t, json_t *claims, struct lab_
 	VS_CLEANUP(vs_buf_done) struct vs_buf jws = {0};
 	pthread_mutex_lock(&maa->lock);
 	const struct lab_maa_policy *p = &maa->policy[t];
+	const char *text = p->text ? p->text : default_text(t);
 	const vs_rc rc = p->jws ? vs_buf_add_str(&jws, p->jws, NULL)
-				: unsigned_jws(p->text ? p->text : default_text(t), &jws, NULL);
+		: text          ? unsigned_jws(text, &jws, NULL)
+				: vs_buf_add_str(&jws, UNSIGNED_HEAD ".", NULL);
 	pthread_mutex_unlock(&maa->lock);
 	if (vs_failed(rc))
 		return lab_maa_fail(e, 500, "InternalError", "no memory");
@@ -218,7 +192,7 @@ get_policy(struct lab_maa *maa, enum lab_tee_type t, json_t *claims, struct lab_
 }
 
 static bool
-put_policy(struct lab_maa *maa, enum lab_tee_type t, const struct jws *j, json_t *signer,
+put_policy(struct lab_maa *maa, enum lab_tee_type t, const struct lab_maa_jws *j, json_t *signer,
 	json_t *claims, struct lab_maa_error *e)
 {
 	const char *inner = json_string_value(json_object_get(j->payload, "AttestationPolicy"));
@@ -251,11 +225,11 @@ static bool
 change_policy(struct lab_maa *maa, enum lab_tee_type t, bool reset, struct vs_bytes body,
 	json_t *claims, struct lab_maa_error *e)
 {
-	VS_CLEANUP(jws_done) struct jws j = {0};
+	VS_CLEANUP(lab_maa_jws_done) struct lab_maa_jws j = {0};
 	json_t *signer = NULL;
-	bool ok = jws_open(body, &j) ||
+	bool ok = lab_maa_jws_open(body, &j) ||
 		lab_maa_fail(e, 400, "InvalidParameter", "The body is not a compact JWS.");
-	ok = ok && signer_of(&j, &signer, e);
+	ok = ok && signer_of(maa, &j, &signer, e);
 	if (ok && reset && j.payload)
 		ok = lab_maa_fail(e, 400, "InvalidParameter", "A reset has an empty payload.");
 	else if (ok && reset) {
@@ -284,14 +258,12 @@ static bool
 serve(struct lab_maa *maa, const struct lab_req *req, struct vs_buf *token, struct lab_maa_error *e)
 {
 	bool reset = false;
-	char why[64] = "";
 	const enum lab_tee_type t = parse_target(req->path + 10, &reset);
 	if (t == LAB_TEE_COUNT_)
 		return lab_maa_fail(
 			e, 404, "NotFound", "There is no attestation type of this name.");
-	if (!lab_access_ok(maa->lab, req, AUDIENCE, why, sizeof why))
-		return lab_maa_fail(e, 401, "Unauthorized",
-			"Access to %.60s requires a valid JWT bearer token (%s)", req->path, why);
+	if (!lab_maa_allowed(maa, req, e))
+		return false;
 	json_t *claims = json_object();
 	const bool get = strcmp(req->method, "GET") == 0 && !reset;
 	const bool put = strcmp(req->method, reset ? "POST" : "PUT") == 0;
@@ -299,7 +271,7 @@ serve(struct lab_maa *maa, const struct lab_req *req, struct vs_buf *token, stru
 		: put
 		? change_policy(maa, t, reset, req->body, claims, e)
 		: lab_maa_fail(e, 405, "MethodNotAllowed", "This method is not offered here.");
-	ok = ok && result_token(maa, claims, token, e);
+	ok = ok && lab_maa_result(maa, claims, token, e);
 	json_decref(claims);
 	return ok;
 }

@@ -10,7 +10,7 @@
 #include "base/codec.h"
 #include "lab/lab.h"
 
-_Static_assert(LAB_SERVICES_COUNT_ == 5, "one key and certificate per service");
+_Static_assert(LAB_SERVICES_COUNT_ == 7, "one key and certificate per service");
 
 #define SERVER_SAN "DNS:localhost,DNS:*.localhost,IP:127.0.0.1"
 
@@ -67,6 +67,10 @@ lab_pki_issue_all(struct lab *lab, struct vs_err *err)
 	spec.issuer = pki->root;
 	spec.issuer_key = pki->root_key;
 	VS_TRY(lab_cert_make(&spec, &pki->ca, err));
+	for (int i = LAB_MAA_SHARED; i <= LAB_MAA_ISOLATED; i++) {
+		EVP_PKEY_up_ref(pki->key[LAB_MAA]);
+		pki->key[i] = pki->key[LAB_MAA];
+	}
 	for (int i = LAB_ENTRA; i < LAB_SERVICES_COUNT_; i++)
 		VS_TRY(issue_server(lab, i, err));
 	return VS_OK;

@@ -21,8 +21,8 @@ struct lab_pki {
 	struct evp_pkey_st *root_key, *ca_key;
 	struct x509_st *root, *ca;
 	/* by enum lab_service; the vaults' are RSA-2048, they sign release answers, too */
-	struct evp_pkey_st *key[5];
-	struct x509_st *cert[5];
+	struct evp_pkey_st *key[7];
+	struct x509_st *cert[7];
 };
 
 /* Where lab_keygen is to put the keys that lab_pki_new needs; at most 8. */

@@ -185,6 +185,9 @@ lab_state_vars(
 	TEXT("VAULT_URL", lab->url[LAB_VAULT]);
 	TEXT("MHSM_URL", lab->url[LAB_MHSM]);
 	TEXT("MAA_URL", lab->url[LAB_MAA]);
+	TEXT("MAA_SHARED_URL", lab->url[LAB_MAA_SHARED]);
+	TEXT("MAA_ISOLATED_URL", lab->url[LAB_MAA_ISOLATED]);
+	PATH("POLICY_SIGNER_FILE", "secrets/policy-signer.pem");
 	TEXT("IMDS_URL", lab->url[LAB_IMDS]);
 	TEXT("AUTHORITY_URL", lab->url[LAB_ENTRA]);
 	TEXT("TENANT_ID", lab->tenant_id);

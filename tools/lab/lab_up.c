@@ -102,6 +102,8 @@ static const struct {
 	[LAB_MAA] = {NULL, lab_maa_handle},
 	[LAB_VAULT] = {lab_vault_before, lab_vault_handle},
 	[LAB_MHSM] = {lab_vault_before, lab_vault_handle},
+	[LAB_MAA_SHARED] = {NULL, lab_maa_handle},
+	[LAB_MAA_ISOLATED] = {NULL, lab_maa_handle},
 };
 
 static VS_RC
@@ -183,6 +185,7 @@ start_all(struct lab *lab, const struct lab_options *o, struct making *m, struct
 	VS_TRY(open_services(lab, err));
 	VS_TRY(lab_entra_ready(lab, err));
 	VS_TRY(lab_maa_new(lab, &lab->maa, err));
+	VS_TRY(lab_maa_add_providers(lab->maa, lab->entra->cert_key, err));
 	VS_TRY(lab_vault_new(lab, LAB_VAULT, &lab->vault, err));
 	VS_TRY(lab_vault_new(lab, LAB_MHSM, &lab->mhsm, err));
 	lab->vault->throttle = o->throttle;

@@ -15,6 +15,8 @@ static const char *const service_names[LAB_SERVICES_COUNT_] = {
 	[LAB_IMDS] = "imds",
 	[LAB_ENTRA] = "entra",
 	[LAB_MAA] = "maa",
+	[LAB_MAA_SHARED] = "maa-shared",
+	[LAB_MAA_ISOLATED] = "maa-isolated",
 	[LAB_VAULT] = "vault",
 	[LAB_MHSM] = "mhsm",
 };

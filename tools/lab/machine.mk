@@ -18,7 +18,9 @@ libvslabmachine_la_SOURCES = \
 	%D%/lab_policy.c %D%/lab_policy.h %D%/lab_policy_run.c %D%/lab_policy_ast.h \
 	%D%/lab_claims.c %D%/lab_claims.h \
 	%D%/lab_maa.c %D%/lab_maa.h %D%/lab_maa_priv.h \
-	%D%/lab_maa_key.c %D%/lab_maa_key.h %D%/lab_maa_policy.c %D%/lab_maa_snp.c
+	%D%/lab_maa_key.c %D%/lab_maa_key.h %D%/lab_maa_policy.c %D%/lab_maa_snp.c \
+	%D%/lab_maa_token.c %D%/lab_maa_tpm.c %D%/lab_maa_data.c %D%/lab_maa_quote.c %D%/lab_maa_jws.c %D%/lab_maa_certs.c \
+	%D%/lab_dcap.c %D%/lab_dcap.h
 libvslabmachine_la_CPPFLAGS = $(LAB_CPPFLAGS) $(TSS_CFLAGS)
 LABMACHINE_LIBS = libvslabmachine.la libvsbase.la $(TSS_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) $(JANSSON_LIBS)
 
@@ -38,6 +40,7 @@ labmachine_tests = \
 	tests/lab/test_lab_forged \
 	tests/lab/test_lab_log \
 	tests/lab/test_lab_snp \
+	tests/lab/test_lab_dcap \
 	tests/lab/test_lab_policy \
 	tests/lab/test_lab_maa \
 	tests/lab/test_lab_tokens \
@@ -83,3 +86,11 @@ tests_lab_test_lab_tokens_LDADD = libvslab.la $(LABTEST_LDADD)
 tests_lab_test_lab_tamper_SOURCES = tests/lab/test_lab_tamper.c
 tests_lab_test_lab_tamper_CPPFLAGS = $(LABTEST_CPPFLAGS)
 tests_lab_test_lab_tamper_LDADD = libvslab.la $(LABTEST_LDADD)
+
+tests_lab_test_lab_dcap_SOURCES = tests/lab/test_lab_dcap.c
+tests_lab_test_lab_dcap_CPPFLAGS = $(LABTEST_CPPFLAGS)
+tests_lab_test_lab_dcap_LDADD = $(LABTEST_LDADD)
+
+EXTRA_DIST += tests/data/maa/exchanges tests/data/maa/evidence/td_quote_v4.dat \
+	tests/data/maa/evidence/sgx-oe-sdk.enclave.info.debug.json \
+	tests/data/maa/evidence/sgx-intel-sdk.enclave.info.release.json

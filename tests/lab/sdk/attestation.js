@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The vendor's own attestation clients, unchanged, against the lab's three providers. Evidence is
+// what real machines made: quotes of the recordings in tests/data/maa.
+const assert = require("assert");
+const crypto = require("crypto");
+const fs = require("fs");
+const {
+	AttestationAdministrationClient,
+	AttestationClient,
+	createAttestationPolicyToken,
+} = require("@azure/attestation");
+const { ClientSecretCredential } = require("@azure/identity");
+
+const env = process.env;
+const authority = { authorityHost: env.AUTHORITY_URL, disableInstanceDiscovery: true };
+const credential = new ClientSecretCredential(
+	env.TENANT_ID, env.CLIENT_ID, env.CLIENT_SECRET, authority);
+const providers = { shared: env.MAA_SHARED_URL, aad: env.MAA_URL, isolated: env.MAA_ISOLATED_URL };
+const data = env.VS_SRCDIR + "/tests/data/maa/";
+const slack = {
+	validateToken: true,
+	validateExpirationTime: true,
+	validateNotBeforeTime: true,
+	timeValidationSlack: 5,
+};
+
+function recorded(name, member) {
+	const file = JSON.parse(fs.readFileSync(data + "exchanges/" + name + ".json"));
+	const entry = file.Entries.find((e) => e.RequestMethod === "POST");
+	const body = entry.RequestBody;
+	return {
+		evidence: Buffer.from(body[member], "base64url"),
+		runtime: body.runtimeData && Buffer.from(body.runtimeData.data, "base64url"),
+		draft: body.draftPolicyForAttestation,
+	};
+}
+const sgx = recorded("attest-sgxenclave-runtimedata-json-shared", "quote");
+const oe = recorded("attest-openenclave-runtimedata-json-aad", "report");
+
+const client = (url) => new AttestationClient(url, {
+	validationOptions: { ...slack, validateIssuer: true, expectedIssuer: url },
+});
+const administration = (url) => new AttestationAdministrationClient(url, credential, {
+	validationOptions: { ...slack, validateIssuer: true, expectedIssuer: url },
+});
+
+async function everyProviderSignsWithTheRegionsKey() {
+	const ids = new Set();
+	for (const url of Object.values(providers)) {
+		assert.equal((await client(url).getOpenIdMetadata()).issuer, url);
+		const signers = await client(url).getAttestationSigners();
+		assert(signers.length >= 3);
+		ids.add(signers.map((s) => s.keyId).sort().join());
+		const answer = await client(url).attestSgxEnclave(sgx.evidence);
+		assert.equal(answer.body.issuer, url);
+		await assert.rejects(
+			client(url).attestSgxEnclave(sgx.evidence, {
+				validationOptions: { ...slack, validateIssuer: true, expectedIssuer: "https://other" },
+			}), /[Ii]ssuer/);
+	}
+	assert.equal(ids.size, 1);
+}
+
+async function enclavesAreAttested() {
+	const c = client(providers.aad);
+	for (const call of [
+		(o) => c.attestSgxEnclave(sgx.evidence, o),
+		(o) => c.attestOpenEnclave(oe.evidence, o),
+	]) {
+		const plain = (await call()).body;
+		assert.equal(plain.isDebuggable, true);
+		assert.equal(plain.productId, 1);
+		assert.equal(plain.svn, 1);
+		assert.equal(plain.mrEnclave, "292a1f4b519e46627eb2478a3d9851405653c5b4b0a6925de843834d9216850e");
+		assert.equal(plain.mrSigner, "4aea5f9a0ed04b11f889aadfe6a1d376213a29a95a85ce7337ae6f7fece6610c");
+		const json = (await call({ runTimeJson: sgx.runtime })).body;
+		assert.equal(json.runTimeClaims.jwk.crv, "P-256");
+		assert.equal(json.enclaveHeldData, undefined);
+		const binary = (await call({ runTimeData: sgx.runtime })).body;
+		assert.deepEqual(Buffer.from(binary.enclaveHeldData), sgx.runtime);
+		await assert.rejects(call({ runTimeData: Buffer.from("other") }), { statusCode: 400 });
+		await assert.rejects(call({ initTimeData: Buffer.from("other") }), { statusCode: 400 });
+	}
+	const body = (await c.attestSgxEnclave(sgx.evidence)).body;
+	assert.equal(body.sgxCollateral.quotehash,
+		crypto.createHash("sha256").update(sgx.evidence).digest("hex"));
+}
+
+async function bogusEvidenceIsRefused() {
+	const c = client(providers.shared);
+	for (const at of [0, 60, 200, 380, 440, 520, 700, 1100, 1400, 3000]) {
+		const bad = Buffer.from(sgx.evidence);
+		bad[at] ^= 1;
+		await assert.rejects(c.attestSgxEnclave(bad), { statusCode: 400, code: "InvalidParameter" });
+	}
+	await assert.rejects(c.attestSgxEnclave(Buffer.alloc(100)), { statusCode: 400 });
+	await assert.rejects(c.attestOpenEnclave(sgx.evidence), { statusCode: 400 });
+	await assert.rejects(c.attestSgxEnclave(oe.evidence), { statusCode: 400 });
+}
+
+async function draftPoliciesAreTriedOut() {
+	const c = client(providers.shared);
+	const draft = recorded("attest-sgxenclave-draftpolicy-shared-200-and-400", "quote").draft;
+	const answer = await c.attestSgxEnclave(sgx.evidence, { draftPolicyForAttestation: draft });
+	assert.equal(answer.token.algorithm, "none");
+	assert.equal(answer.body.policyClaims["custom-name"], answer.body.mrSigner);
+	await assert.rejects(
+		c.attestSgxEnclave(sgx.evidence, {
+			draftPolicyForAttestation: "version= 1.0;authorizationrules{=> deny();};" }),
+		{ statusCode: 400, code: "PolicyEvaluationError" });
+}
+
+function makeSigner(name) {
+	return fs.readFileSync(`${env.SDK_SIGNERS}/${name}.pem`, "utf8");
+}
+const keyOf = (pem) => pem.slice(pem.indexOf("-----BEGIN PRIVATE"));
+const certOf = (pem) => pem.slice(pem.indexOf("-----BEGIN CERT"),
+	pem.indexOf("-----END CERTIFICATE-----") + 26);
+
+const text = "version= 1.0; authorizationrules{=> permit();}; issuancerules{};";
+
+async function changeAndReset(url, type, signing) {
+	const a = administration(url);
+	// The client cannot read the answer for a type without a policy, which Tpm is.
+	const get = () => (type === "Tpm" ? null : a.getPolicy(type).then((r) => r.body));
+	const before = await get();
+	const set = (await a.setPolicy(type, text, signing)).body;
+	const expected = createAttestationPolicyToken(text, signing.privateKey, signing.certificate);
+	const hash = crypto.createHash("sha256").update(expected.serialize()).digest();
+	assert.deepEqual(Buffer.from(set.policyTokenHash), hash);
+	assert.equal(set.policyResolution, "Updated");
+	assert.equal(Boolean(set.policySigner), Boolean(signing.certificate));
+	assert.equal((await a.getPolicy(type)).body, text);
+	assert.equal((await a.resetPolicy(type, signing)).body.policyResolution, "Removed");
+	assert.equal(await get(), before);
+}
+
+async function policiesAreChanged() {
+	const mine = makeSigner("mine"), first = fs.readFileSync(env.POLICY_SIGNER_FILE, "utf8");
+	const signed = (pem) => ({ privateKey: keyOf(pem), certificate: certOf(pem) });
+	for (const type of ["SgxEnclave", "OpenEnclave", "Tpm"]) {
+		await changeAndReset(providers.aad, type, {});
+		await changeAndReset(providers.aad, type, signed(mine));
+		await changeAndReset(providers.isolated, type, signed(first));
+		const isolated = administration(providers.isolated);
+		await assert.rejects(isolated.setPolicy(type, text), { code: "InvalidOperation" });
+		await assert.rejects(isolated.setPolicy(type, text, signed(mine)), { code: "InvalidOperation" });
+		await assert.rejects(administration(providers.shared).setPolicy(type, text), { statusCode: 403 });
+	}
+	await assert.rejects(
+		administration(providers.aad).setPolicy("SgxEnclave", "version= 1.0; nonsense"),
+		{ code: "PolicyParsingError" });
+}
+
+async function policyCertificatesAreChanged() {
+	const mine = makeSigner("mine"), first = fs.readFileSync(env.POLICY_SIGNER_FILE, "utf8");
+	const a = administration(providers.isolated);
+	assert.equal((await a.getPolicyManagementCertificates()).body.length, 1);
+	const added = (await a.addPolicyManagementCertificate(certOf(mine), keyOf(first), certOf(first))).body;
+	assert.equal(added.certificateResolution, "IsPresent");
+	assert.equal(added.certificateThumbprint,
+		new crypto.X509Certificate(certOf(mine)).fingerprint.replaceAll(":", ""));
+	assert.equal((await a.getPolicyManagementCertificates()).body.length, 2);
+	await changeAndReset(providers.isolated, "SgxEnclave",
+		{ privateKey: keyOf(mine), certificate: certOf(mine) });
+	const gone = (await a.removePolicyManagementCertificate(
+		certOf(mine), keyOf(first), certOf(first))).body;
+	assert.equal(gone.certificateResolution, "IsAbsent");
+	await assert.rejects(
+		a.addPolicyManagementCertificate(certOf(mine), keyOf(mine), certOf(mine)), { statusCode: 400 });
+	await assert.rejects(
+		a.removePolicyManagementCertificate(certOf(first), keyOf(first), certOf(first)),
+		{ statusCode: 400 });
+	for (const url of [providers.aad, providers.shared]) {
+		assert.deepEqual((await administration(url).getPolicyManagementCertificates()).body, []);
+		await assert.rejects(
+			administration(url).addPolicyManagementCertificate(certOf(mine), keyOf(mine), certOf(mine)),
+			{ code: "InvalidOperation" });
+	}
+}
+
+async function theTpmIsChallenged() {
+	const known = (url) => new AttestationClient(url, credential);
+	const c = known(providers.aad);
+	const hello = JSON.stringify({ payload: { type: "aikcert" } });
+	await assert.rejects(c.attestTpm(hello), { statusCode: 400 });
+	await administration(providers.aad).setPolicy("Tpm", text);
+	const { payload } = JSON.parse(await c.attestTpm(hello));
+	assert.equal(Buffer.from(payload.challenge, "base64url").length, 16);
+	assert(payload.service_context.length > 20);
+	await assert.rejects(
+		c.attestTpm(JSON.stringify({ payload: { request: "a.b.c" } })), { statusCode: 400 });
+	await assert.rejects(client(providers.aad).attestTpm(hello), { statusCode: 401 });
+	await assert.rejects(known(providers.shared).attestTpm(hello), { statusCode: 400 });
+	await administration(providers.aad).resetPolicy("Tpm");
+}
+
+(async () => {
+	await everyProviderSignsWithTheRegionsKey();
+	await enclavesAreAttested();
+	await bogusEvidenceIsRefused();
+	await draftPoliciesAreTriedOut();
+	await policiesAreChanged();
+	await policyCertificatesAreChanged();
+	await theTpmIsChallenged();
+	console.log("the vendor's attestation clients work against the lab");
+})().catch((e) => {
+	console.error(e);
+	process.exit(1);
+});
