@@ -59,30 +59,6 @@ attest(struct vs_attempt *a, struct vs_services **services, struct vs_err *err)
 	return vs_lease_make(&limits, &a->lease, err);
 }
 
-/*
- * The vault has to agree again for each key in use. Where it cannot be asked, the whole renewal
- * counts as unreachable, so that no key outlives the lease it was released under; where the
- * machine's state has changed since it was attested a moment ago, as refused.
- */
-static VS_RC
-release_again(struct vs_attempt *a, struct vs_services *services, struct vs_err *err)
-{
-	for (size_t i = 0; i < a->n_keys; i++) {
-		struct vs_rekey *k = &a->keys[i];
-		const struct vs_cat_entry *entry = &k->item->entries[0];
-		k->rc = vs_services_release(services, a->attestation, entry, a->deadline_boot_ns,
-			&k->secret, &k->info, &k->err);
-		VS_TRY(vs_record_release(a->core, a->token, a->lease_hex, a->who, entry, k->rc,
-			&k->err, &k->info, err));
-		if (vs_gate_event_of(k->rc.code) == VS_GATE_UNREACHABLE ||
-			k->rc.code == VS_E_REFUSED_BINDING) {
-			*err = k->err;
-			return k->rc;
-		}
-	}
-	return VS_OK;
-}
-
 static void
 run(struct vs_job *job)
 {
@@ -91,7 +67,7 @@ run(struct vs_job *job)
 	struct vs_err unrecorded = {0};
 	a->rc = attest(a, &services, &a->err);
 	if (!vs_failed(a->rc))
-		a->rc = release_again(a, services, &a->err);
+		a->rc = vs_attempt_release_again(a, services, &a->err);
 	/* What nobody will get must not be recorded as granted. */
 	if (!vs_failed(a->rc) && atomic_load(&a->cancelled))
 		a->rc = vs_err_put(&a->err, VS_E_STATE, __func__, __LINE__, 0,

@@ -87,6 +87,9 @@ struct vs_attempt {
 VS_RC vs_attempt_start(
 	struct vs_keeper *k, struct vs_who who, struct vs_attempt **ret, struct vs_err *err);
 void vs_attempt_free(struct vs_attempt *a);
+/* rekey.c: the vault has to agree again for each key in use. On the attempt's worker. */
+VS_RC vs_attempt_release_again(
+	struct vs_attempt *a, struct vs_services *services, struct vs_err *err);
 
 /* ---- keeper.c ------------------------------------------------------------------------------- */
 

@@ -9,5 +9,6 @@ libvsagent_la_SOURCES = \
 	%D%/metadata.c %D%/metadata.h \
 	%D%/peer.c %D%/peer.h \
 	%D%/pin.c %D%/pin.h \
+	%D%/rekey.c \
 	%D%/request.c \
 	%D%/server.c %D%/server.h

@@ -721,6 +721,41 @@ a_key_the_vault_refuses_at_renewal_is_gone_and_others_live(void **state)
 }
 
 static void
+keys_in_use_are_released_again_side_by_side(void **state)
+{
+	(void)state;
+	enum { KEYS = 4, EACH_MS = 600 };
+	struct lab *l = started_lab(6);
+	struct vs_err err = {0};
+	struct vs_grant *g = NULL;
+	struct vs_secret secrets[KEYS] = {0};
+	uint32_t no[KEYS];
+	script(l, "keys = 4\n");
+	assert_ok(need(l->client, &g, &err), &err);
+	for (int i = 0; i < KEYS; i++) {
+		char name[8];
+		snprintf(name, sizeof name, "key-%d", i + 1);
+		assert_ok(key(l->client, g, name, &secrets[i], &no[i], &err), &err);
+	}
+	assert_int_equal(count_lines(l->calls, "release"), KEYS);
+	script(l, "keys = 4\nrelease-delay-ms = 600\n");
+	/* From the first release of the renewal to its record. */
+	for (int i = 0; i < 600 && count_lines(l->calls, "release") == KEYS; i++)
+		nap_ms(10);
+	const int64_t began = vs_boot_now_ns();
+	for (int i = 0; i < 600 && count_lines(l->audit, "kind=renewal") == 0; i++)
+		nap_ms(10);
+	assert_int_equal(count_lines(l->calls, "release"), 2 * KEYS);
+	assert_in_range((vs_boot_now_ns() - began) / 1000000, 0, 2 * EACH_MS);
+	for (int i = 0; i < KEYS; i++) {
+		assert_int_equal(vs_page_allows(vs_grant_page(g), no[i], false), VS_E_OK);
+		vs_secret_done(&secrets[i]);
+	}
+	vs_grant_unref(g);
+	end_lab(l);
+}
+
+static void
 a_tpm_reset_ends_the_lease(void **state)
 {
 	(void)state;
@@ -1882,6 +1917,7 @@ main(void)
 		cmocka_unit_test(a_refused_renewal_revokes_at_once),
 		cmocka_unit_test(an_unreachable_renewal_keeps_the_lease_to_its_end),
 		cmocka_unit_test(a_key_the_vault_refuses_at_renewal_is_gone_and_others_live),
+		cmocka_unit_test(keys_in_use_are_released_again_side_by_side),
 		cmocka_unit_test(a_tpm_reset_ends_the_lease),
 		cmocka_unit_test(sigterm_revokes_all_pages),
 		cmocka_unit_test(a_killed_agent_extends_nothing_and_the_client_comes_back),
