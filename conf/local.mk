@@ -52,3 +52,7 @@ dist_doc_DATA = README.md SECURITY.md CHANGELOG.md LICENSE
 dist_man_MANS += %D%/man/vouchsafe.1 %D%/man/vouchsafe.conf.5 %D%/man/vouchsafe-policy.5 %D%/man/vouchsafe-agent.8 %D%/man/vouchsafe-pkcs11.7
 
 include %D%/packages.mk
+
+dist_doc_DATA += CONTRIBUTING.md \
+	%D%/doc/mechanisms.md %D%/doc/migration.md %D%/doc/protection.md %D%/doc/troubleshooting.md \
+	%D%/doc/path.svg %D%/doc/processes.svg

@@ -9,7 +9,8 @@ debian_files = \
 	%D%/debian/vouchsafe-agent.postrm \
 	%D%/debian/vouchsafe-lab.install \
 	%D%/debian/vouchsafe.docs %D%/debian/vouchsafe.install
-package_scripts = tests/packages/deb.sh tests/packages/reproducible.sh tests/packages/bare-root.sh tests/packages/five-minutes.sh
+package_scripts = tests/packages/deb.sh tests/packages/reproducible.sh tests/packages/bare-root.sh tests/packages/five-minutes.sh \
+	tests/packages/root.sh tests/packages/arm64.sh
 EXTRA_DIST += $(debian_files) $(package_scripts)
 
 # The packages come to ./deb; DEB_BUILD_OPTIONS is respected (without one: nocheck).
@@ -22,6 +23,10 @@ deb: dist
 check-deb: deb
 	$(SHELL) $(srcdir)/tests/packages/reproducible.sh $(distdir).tar.xz $(PACKAGE_VERSION) deb
 	$(SHELL) $(srcdir)/tests/packages/bare-root.sh deb $(BARE_ROOT_TAR)
+# As root, in a bare root: cross-build, unit tests under emulation.
+.PHONY: check-arm64
+check-arm64: dist
+	$(SHELL) $(srcdir)/tests/packages/arm64.sh $(distdir).tar.xz $(BARE_ROOT_TAR)
 clean-local: clean-deb
 .PHONY: clean-deb
 clean-deb:

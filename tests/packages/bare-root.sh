@@ -5,50 +5,10 @@
 # Needs root and a package mirror for the packages' dependencies; mounts and processes are private.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-skip() {
-	[ -z "${CI-}${VS_REQUIRE_ALL-}" ] || { echo "FAILED: $1"; exit 1; }
-	echo "skipped: $1"
-	exit 77
-}
-[ "$(id -u)" = 0 ] || skip "a bare root needs root"
-if [ -z "${VS_PRIVATE_MOUNTS-}" ]; then
-	unshare -m -p -f true 2>/dev/null || skip "mounts and processes of its own are not possible here"
-	VS_PRIVATE_MOUNTS=1 exec unshare -m -p -f --kill-child --propagation private sh "$0" "$@"
-fi
+. "$here/root.sh"
+private_root "$@"
 debs=$(cd "$1" && pwd)
-tar=${2-}
-R=$(mktemp -d "${TMPDIR:-/tmp}/vs-bare.XXXXXX")
-cleanup() {
-	rc=$?
-	trap - EXIT
-	umount "$R/proc" "$R/dev" 2>/dev/null || umount -l "$R/proc" "$R/dev" 2>/dev/null || true
-	rm -rf --one-file-system "$R"
-	exit $rc
-}
-trap cleanup EXIT
-trap 'exit 143' INT TERM
-ok() { echo "ok $*"; }
-fail() { echo "FAILED: $*"; exit 1; }
-if [ -n "$tar" ]; then
-	tar -C "$R" -xf "$tar"
-else
-	command -v debootstrap >/dev/null || skip "no BARE_ROOT_TAR, and debootstrap is not installed"
-	debootstrap --variant=minbase bookworm "$R" >"$R.log" 2>&1 || { tail "$R.log"; fail "debootstrap"; }
-	rm -f "$R.log"
-fi
-cp /etc/resolv.conf "$R/etc/resolv.conf"
-for f in /etc/apt/apt.conf.d/*prox*; do [ ! -f "$f" ] || cp "$f" "$R/etc/apt/apt.conf.d/"; done
-mount -t proc proc "$R/proc"
-mount --rbind /dev "$R/dev"
-inside() { # as root, without this environment
-	env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C \
-		DEBIAN_FRONTEND=noninteractive TERM=dumb chroot "$R" "$@"
-}
-quietly() { # what CMD...
-	what=$1
-	shift
-	inside "$@" >"$R/tmp/out" 2>&1 || { tail -n 30 "$R/tmp/out"; fail "$what"; }
-}
+make_root "${2-}"
 names="libvouchsafe-pkcs11 vouchsafe-agent vouchsafe vouchsafe-lab"
 
 quietly "the package lists" apt-get update -q

@@ -23,7 +23,7 @@ if [ "$1" != --inside ]; then
 	printf '$ %s\n' "$first"
 	vouchsafe-lab run -- sh "$0" --inside "$t/commands"
 	i=0
-	while left=$(pgrep -l -u "$(id -u)" -x 'swtpm|vouchsafe-lab|vouchsafe-agent'); do
+	while left=$(ps -o pid=,comm= -u "$(id -u)" | grep -E ' (swtpm|vouchsafe-lab|vouchsafe-agent)$'); do
 		[ "$i" -lt 50 ] || break
 		sleep 0.1
 		i=$((i + 1))
