@@ -16,6 +16,7 @@ enum {
 int vs_cmd_attest(int argc, char **argv);
 int vs_cmd_audit(int argc, char **argv);
 int vs_cmd_conf(int argc, char **argv);
+int vs_cmd_doctor(int argc, char **argv);
 int vs_cmd_evidence(int argc, char **argv);
 int vs_cmd_gate(int argc, char **argv);
 int vs_cmd_policy(int argc, char **argv);

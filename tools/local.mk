@@ -8,7 +8,8 @@ bin_PROGRAMS += vouchsafe
 vouchsafe_SOURCES = \
 	%D%/main.c %D%/cmd.h \
 	%D%/cli.c %D%/cli.h \
-	%D%/cmd_attest.c %D%/cmd_audit.c %D%/cmd_conf.c %D%/cmd_evidence.c \
+	%D%/cmd_attest.c %D%/cmd_audit.c %D%/cmd_conf.c %D%/cmd_doctor.c %D%/cmd_evidence.c \
+	%D%/doctor.h %D%/doctor_files.c %D%/doctor_machine.c %D%/doctor_services.c %D%/libver.c %D%/libver.h \
 	%D%/cmd_gate.c %D%/cmd_policy.c %D%/cmd_status.c %D%/cmd_token.c
 vouchsafe_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)
 vouchsafe_LDADD = libvsclient.la $(VS_SERVICE_LIBS)
@@ -17,3 +18,9 @@ libexec_PROGRAMS += vouchsafe-agent
 vouchsafe_agent_SOURCES = %D%/agent.c
 vouchsafe_agent_LDADD = libvsagent.la libvscore.la $(VS_SERVICE_LIBS)
 EXTRA_DIST += %D%/demo.sh
+
+check_PROGRAMS += tests/unit/test_libver
+tests_unit_test_libver_SOURCES = tests/unit/test_libver.c tools/libver.c tools/libver.h
+tests_unit_test_libver_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)
+tests_unit_test_libver_LDADD = -lcmocka
+TESTS += tests/unit/test_libver

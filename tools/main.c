@@ -16,6 +16,7 @@ static const struct command {
 	{"attest", vs_cmd_attest, "attest this machine now; print every check and the claims"},
 	{"audit", vs_cmd_audit, "verify or read the audit log"},
 	{"conf", vs_cmd_conf, "check the configuration, print the settings"},
+	{"doctor", vs_cmd_doctor, "look at everything that has to be right, and say what to mend"},
 	{"evidence", vs_cmd_evidence, "show this machine's evidence, verify a saved set"},
 	{"gate", vs_cmd_gate, "wait until this machine is attested, then exit or start a command"},
 	{"policy", vs_cmd_policy, "test, compare, hash or draft a policy"},

@@ -35,6 +35,7 @@ struct vs_http_res {
 	char content_type[128]; /* as sent, lower-cased, without parameters */
 	char request_id[80]; /* x-ms-request-id, or empty */
 	char www_authenticate[512]; /* or empty */
+	int64_t date_unix; /* what the service takes the time to be; 0 when it does not say */
 	int64_t retry_after_s; /* parsed, capped at 60; -1 when absent or garbage */
 };
 void vs_http_res_done(struct vs_http_res *res);

@@ -28,6 +28,12 @@ vs_ossl_gone(void)
 	return atomic_load_explicit(&libcrypto_gone, memory_order_relaxed);
 }
 
+const char *
+vs_ossl_version(void)
+{
+	return OpenSSL_version(OPENSSL_VERSION_STRING);
+}
+
 vs_rc
 vs_ossl_alive(struct vs_err *err)
 {

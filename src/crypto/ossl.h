@@ -39,6 +39,8 @@ void vs_ossl_unref(struct vs_ossl *o);
 void vs_ossl_abandon(struct vs_ossl *o);
 /* libcrypto has run its exit handlers: nothing of it may be called any more. */
 bool vs_ossl_gone(void);
+/* "3.0.15": of the library that this process runs with. */
+const char *vs_ossl_version(void);
 /* For the few files outside crypto that speak libcrypto themselves (jose, net). */
 struct ossl_lib_ctx_st *vs_ossl_libctx(struct vs_ossl *o);
 

@@ -44,6 +44,23 @@ VS_RC vs_akv_release(struct vs_akv *akv, const struct vs_cat_entry *entry,
 	struct vs_bytes attestation_token, int64_t deadline_boot_ns, struct vs_buf *ret_jws,
 	char ret_request_id[80], struct vs_err *err);
 
+/*
+ * May this identity list the vault's keys? Asks for one. Errors: as vs_akv_catalog.
+ */
+VS_RC vs_akv_may_list(struct vs_akv *akv, int64_t deadline_boot_ns, struct vs_err *err);
+/*
+ * May it release this key? Asks with something that is no attestation: the vault looks at the
+ * identity first, so nothing is ever released. Errors: REFUSED_ACCESS, KEY_GONE, THROTTLED,
+ * UNAVAILABLE, and those of struct vs_cred and struct vs_http.
+ */
+VS_RC vs_akv_may_release(struct vs_akv *akv, const struct vs_cat_entry *entry,
+	int64_t deadline_boot_ns, struct vs_err *err);
+/* The release policy that the vault keeps with this version of a key, as text. Errors: as
+ * vs_akv_catalog. */
+VS_RC vs_akv_stored_policy(struct vs_akv *akv, const struct vs_cat_entry *entry,
+	int64_t deadline_boot_ns, struct vs_buf *ret_policy, bool *ret_immutable,
+	struct vs_err *err);
+
 /* "CKM_RSA_AES_KEY_WRAP", "RSA_AES_KEY_WRAP_256", "RSA_AES_KEY_WRAP_384". */
 const char *vs_akv_enc_name(enum vs_wrap_alg wrap);
 

@@ -8,7 +8,7 @@ libvskeys_la_SOURCES = \
 	%D%/akv.c %D%/akv.h %D%/akv_impl.h \
 	%D%/jwk.c \
 	%D%/catalog.c \
-	%D%/keysource.c \
+	%D%/keysource.c %D%/probe.c \
 	%D%/release.c %D%/release.h
 
 keys_test_libs = libvskeys.la libvsnet.la libvsjose.la libvscrypto.la libvsproto.la libvsbase.la \

@@ -75,6 +75,8 @@ vs_http_head_line(
 		vs_quote(v, res->request_id, sizeof res->request_id);
 	else if (header_is(line, "www-authenticate", &v))
 		copy_value(v, res->www_authenticate, sizeof res->www_authenticate);
+	else if (header_is(line, "date", &v))
+		res->date_unix = vs_http_date(v);
 	else if (header_is(line, "retry-after", &v))
 		res->retry_after_s = vs_http_retry_after(v, now_unix);
 	else if (header_is(line, "content-length", &v))

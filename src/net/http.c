@@ -95,6 +95,14 @@ parse_http_date(struct vs_bytes b, int64_t *ret)
 }
 
 int64_t
+vs_http_date(struct vs_bytes value)
+{
+	int64_t date = 0;
+
+	return parse_http_date(value, &date) && date > 0 ? date : 0;
+}
+
+int64_t
 vs_http_retry_after(struct vs_bytes value, int64_t now_unix)
 {
 	int64_t v = 0;

@@ -56,6 +56,8 @@ VS_RC vs_http_require_json(const struct vs_http_res *res, const char *who, struc
 
 /* Seconds or an HTTP date; capped at VS_HTTP_RETRY_AFTER_MAX_S, -1 for anything else. */
 int64_t vs_http_retry_after(struct vs_bytes value, int64_t now_unix);
+/* An HTTP date ("Sun, 06 Nov 1994 08:49:37 GMT") as seconds since 1970; 0 for anything else. */
+int64_t vs_http_date(struct vs_bytes value);
 /* "Application/JSON; charset=utf-8" -> "application/json"; empty when it does not fit. */
 void vs_http_content_type(struct vs_bytes value, char *out, size_t out_size);
 /* No control character; a colon after a token name. */

@@ -513,3 +513,9 @@ vs_http_curl_port(struct vs_http_curl *h)
 
 	return (struct vs_http){.ops = &ops, .self = h};
 }
+
+const char *
+vs_http_curl_version(void)
+{
+	return curl_version_info(CURLVERSION_NOW)->version;
+}

@@ -26,6 +26,8 @@ VS_RC
 vs_http_curl_new(const struct vs_http_curl_env *env, struct vs_http_curl **ret, struct vs_err *err);
 /* No request may be running. NULL-safe. */
 void vs_http_curl_free(struct vs_http_curl *h);
+/* "7.88.1": of the library that this process runs with. */
+const char *vs_http_curl_version(void);
 /* Valid until vs_http_curl_free; thread-safe. */
 struct vs_http vs_http_curl_port(struct vs_http_curl *h);
 

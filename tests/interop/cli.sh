@@ -20,7 +20,7 @@ status_is 2 "an unknown command" "$VOUCHSAFE" frobnicate
 status_is 2 "an unknown option" "$VOUCHSAFE" attest --no-such-option
 status_is 2 "attest asks which token" "$VOUCHSAFE" attest
 says 'lab-vault, lab-hsm'
-for c in attest audit conf gate policy status token; do
+for c in attest audit conf doctor gate policy status token; do
 	status_is 0 "$c --help" "$VOUCHSAFE" $c --help
 	says '^usage: '
 done

@@ -150,12 +150,14 @@ reads_heads(void **state)
 	     "b\"c\r\n");
 	LINE("Content-Type: text/HTML;x\r\n");
 	LINE("Retry-After:7\r\n");
+	LINE("Date: Tue, 14 Nov 2023 22:13:50 GMT\r\n");
 	LINE("content-length: 3\r\n");
 	assert_null(h.defect);
 	LINE("\r\n");
 	assert_true(vs_http_head_framed(&h, 401));
 	assert_string_equal(res.www_authenticate, "Bearer authorization=\"x\"");
 	assert_string_equal(res.content_type, "text/html");
+	assert_int_equal(res.date_unix, 1700000030);
 	assert_string_equal(res.request_id, "a\\x01b\\x22c");
 	assert_int_equal(res.retry_after_s, 7);
 	/* Trailers change nothing. */

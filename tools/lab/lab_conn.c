@@ -249,10 +249,10 @@ add_many_headers(struct vs_buf *out, struct vs_err *err)
 
 static VS_RC
 make_head(struct vs_buf *out, const struct lab_resp *resp, const struct lab_fault *fault,
-	bool keep_alive, struct vs_err *err)
+	bool keep_alive, int64_t clock_offset_s, struct vs_err *err)
 {
 	char date[40] = "";
-	const time_t now = time(NULL);
+	const time_t now = time(NULL) + (time_t)clock_offset_s;
 	struct tm tm = {0};
 	(void)strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
 	VS_TRY(vs_buf_addf(out, err, "HTTP/1.1 %d %s\r\n", resp->status, reason(resp->status)));
@@ -363,7 +363,7 @@ lab_conn_answer(struct lab_conn *c, struct lab_resp *resp, const struct lab_faul
 {
 	VS_CLEANUP(vs_buf_done) struct vs_buf out = {.max = 16 << 20};
 	const bool go_on = keep_alive && !resp->close;
-	if (vs_failed(make_head(&out, resp, fault, go_on, NULL)))
+	if (vs_failed(make_head(&out, resp, fault, go_on, c->clock_offset_s, NULL)))
 		return false;
 	const size_t head_n = out.n;
 	if (!head_only && resp->status != 204 && vs_failed(add_body(&out, resp, fault, NULL)))

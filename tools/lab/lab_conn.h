@@ -12,6 +12,7 @@ struct lab_conn {
 	int fd;
 	struct ssl_st *ssl; /* NULL: plain */
 	const int *stopping; /* atomic; the server ends */
+	int64_t clock_offset_s; /* of the services' clock, for the Date header */
 	struct vs_buf in; /* read, not yet used */
 };
 

@@ -125,6 +125,7 @@ serve_one(struct lab_server *s, struct lab_conn *c, bool own)
 	lab_say(s->lab, "%s %s %.200s %d%s", lab_service_name((enum lab_service)s->spec.service),
 		m.req.method, m.req.path, resp.status,
 		fault.kind != LAB_FAULT_NONE ? " (fault)" : "");
+	c->clock_offset_s = __atomic_load_n(&s->lab->clock_offset_s, __ATOMIC_RELAXED);
 	return lab_conn_answer(c, &resp, &fault, strcmp(m.req.method, "HEAD") == 0, m.keep_alive);
 }
 
