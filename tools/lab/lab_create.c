@@ -415,10 +415,22 @@ lab_vault_update(struct lab_vault *v, const struct lab_req *req, const char *nam
 	VS_CLEANUP(wishes_done) struct wishes w = {0};
 	VS_CLEANUP(json_done) json_t *body = lab_vault_body(v, req, resp);
 	json_t *bundle = NULL;
-	if (body == NULL || !read_common(v, body, &w, resp) || !read_policy(v, body, &w, resp))
+	if (body == NULL)
 		return;
+	/* Whether there is such a key comes first: it may cost a question to a policy's authority.
+	 */
 	pthread_mutex_lock(&v->lock);
 	struct lab_key *k = lab_key_find(v, name);
+	const bool there = k != NULL && k->deleted == 0;
+	pthread_mutex_unlock(&v->lock);
+	if (!there) {
+		lab_vault_not_found(v, resp, name);
+		return;
+	}
+	if (!read_common(v, body, &w, resp) || !read_policy(v, body, &w, resp))
+		return;
+	pthread_mutex_lock(&v->lock);
+	k = lab_key_find(v, name);
 	struct lab_version *found =
 		k != NULL && k->deleted == 0 ? lab_key_version(k, version) : NULL;
 	const bool ok = found != NULL && update_ok(v, k, version, &w, resp);

@@ -61,9 +61,11 @@ lab_maa_refused(struct lab_maa_error *e, const struct lab_refusal *why)
 void
 lab_maa_set_jwk_full(struct lab_maa *maa, bool full)
 {
-	pthread_mutex_lock(&maa->lock);
-	maa->jwk_full = full;
-	pthread_mutex_unlock(&maa->lock);
+	for (; maa; maa = maa->next) {
+		pthread_mutex_lock(&maa->lock);
+		maa->jwk_full = full;
+		pthread_mutex_unlock(&maa->lock);
+	}
 }
 
 static bool

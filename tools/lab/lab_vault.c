@@ -135,11 +135,19 @@ common_headers(struct lab_vault *v, const struct lab_req *req, struct lab_resp *
 			lab_resp_header(resp, "x-ms-client-request-id", client);
 	}
 	lab_resp_header(resp, "X-Content-Type-Options", "nosniff");
+	lab_resp_header(resp, "x-ms-request-id", resp->request_id);
+}
+
+/* Managed HSM does not say where it is when it refuses. */
+static void
+region_headers(const struct lab_vault *v, struct lab_resp *resp)
+{
+	if (v->mhsm && resp->status >= 400)
+		return;
 	lab_resp_header(resp, "x-ms-keyvault-region", "labregion");
 	lab_resp_header(resp, "x-ms-keyvault-network-info",
 		v->mhsm ? "conn_type=Ipv4;addr=127.0.0.1;act_addr_fam=Ipv4;"
 			: "conn_type=Ipv4;addr=127.0.0.1;act_addr_fam=InterNetwork;");
-	lab_resp_header(resp, "x-ms-request-id", resp->request_id);
 }
 
 /* Clients probe without token and body; the answer names authority and resource, in one header. */
@@ -159,6 +167,7 @@ lab_vault_before(struct lab *lab, const struct lab_req *req, struct lab_resp *re
 		lab_resp_text(resp, 401, "application/json; charset=utf-8", "");
 	else
 		lab_resp_error(resp, 401, "Unauthorized", why, NULL);
+	region_headers(v, resp);
 	return true;
 }
 
@@ -245,9 +254,13 @@ deleted_key(struct lab_vault *v, const struct lab_req *req, const char *name, st
 		}
 	}
 	pthread_mutex_unlock(&v->lock);
-	if (purged)
+	if (purged) {
 		lab_resp_text(resp, 204, "", "");
-	else if (bundle != NULL)
+		if (v->mhsm) {
+			lab_resp_header(resp, "Content-Type", "application/json; charset=utf-8");
+			lab_resp_header(resp, "Content-Length", "0");
+		}
+	} else if (bundle != NULL)
 		lab_vault_answer(v, resp, 200, bundle);
 	else
 		deleted_not_found(v, name, resp);
@@ -339,10 +352,9 @@ route_key(struct lab_vault *v, const struct lab_req *req, struct lab_resp *resp)
 	}
 }
 
-void
-lab_vault_handle(struct lab *lab, const struct lab_req *req, struct lab_resp *resp)
+static void
+route(struct lab_vault *v, const struct lab_req *req, struct lab_resp *resp)
 {
-	struct lab_vault *v = vault_of(lab, req);
 	const char *top = req->n_segments > 0 ? req->segments[0] : "";
 	const bool list =
 		req->n_segments == 1 || (req->n_segments == 2 && *req->segments[1] == '\0');
@@ -359,4 +371,12 @@ lab_vault_handle(struct lab *lab, const struct lab_req *req, struct lab_resp *re
 		lab_vault_list(v, req, resp);
 	else
 		no_route(v, resp);
+}
+
+void
+lab_vault_handle(struct lab *lab, const struct lab_req *req, struct lab_resp *resp)
+{
+	struct lab_vault *v = vault_of(lab, req);
+	route(v, req, resp);
+	region_headers(v, resp);
 }

@@ -91,6 +91,12 @@ clean-sdk:
 	rm -rf check-sdk
 .PHONY: check-sdk clean-sdk
 
+TESTS += tests/lab/replay.sh
+EXTRA_DIST += tests/lab/replay.sh tests/lab/recordings.py tests/data/keyvault/release-akv-p256k-ckm-7.4.json \
+	tests/data/keyvault/release-mhsm-p256k-ckm-7.4.json \
+	tests/data/keyvault/immutable-policy-mhsm-7.3.json tests/data/keyvault/list-keys-akv-7.3.json \
+	tests/data/keyvault/list-keys-mhsm-7.3.json tests/data/keyvault/list-versions-akv-7.3.json
+
 dist_man_MANS += %D%/vouchsafe-lab.1
 EXTRA_DIST += tests/lab/test_lab_manual.sh
 TESTS += tests/lab/test_lab_manual.sh
