@@ -10,7 +10,8 @@
 #include "proto/catalog.h"
 
 enum {
-	VS_METADATA_FRESH_S = 5, /* answered without a second thought */
+	VS_METADATA_FRESH_S =
+		2, /* answered without a second thought; then the vault's list is read */
 	VS_METADATA_USABLE_S = 300, /* answered at once, and asked for again behind the scenes */
 	VS_METADATA_WAIT_MS = 30000,
 };

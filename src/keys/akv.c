@@ -54,6 +54,7 @@ vs_akv_new(const struct vs_akv_env *env, struct vs_akv **ret, struct vs_err *err
 			env->token->label);
 	akv->origin.target = "";
 	VS_TRY(vs_ossl_new(&akv->ossl, err));
+	VS_TRY(vs_akv_known_new(&akv->known, err));
 	*ret = VS_TAKE(akv);
 	return VS_OK;
 }
@@ -64,6 +65,7 @@ vs_akv_free(struct vs_akv *akv)
 	if (akv == NULL)
 		return;
 	vs_ossl_unref(akv->ossl);
+	vs_akv_known_free(akv->known);
 	free(akv);
 }
 

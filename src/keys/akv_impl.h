@@ -8,6 +8,7 @@
 #include "net/url.h"
 
 struct vs_ossl;
+struct vs_akv_known;
 
 #define VS_AKV_API_VERSION "7.4"
 enum { VS_AKV_NAME_MAX = 127, VS_AKV_VERSION_BYTES = 32 };
@@ -16,6 +17,7 @@ struct vs_akv {
 	struct vs_akv_env env;
 	struct vs_url origin;
 	struct vs_ossl *ossl;
+	struct vs_akv_known *known;
 };
 
 /* What a key identifier says after it was found to be one of this vault's. */
@@ -74,6 +76,26 @@ VS_RC vs_akv_catalog_add(struct vs_akv_catalog *b, const struct vs_akv_id *id, c
 	struct vs_err *err);
 VS_RC
 vs_akv_catalog_finish(struct vs_akv_catalog *b, struct vs_catalog_data **ret, struct vs_err *err);
+
+/* ---- what was said before (known.c) --------------------------------------------------------- */
+
+/* When an item of a list was made and changed. */
+struct vs_akv_stamp {
+	bool given; /* the list says all of it */
+	bool enabled;
+	int64_t created, updated;
+};
+struct vs_akv_stamp vs_akv_stamp_of(const struct vs_json *item);
+
+/* Thread-safe. */
+VS_RC vs_akv_known_new(struct vs_akv_known **ret, struct vs_err *err);
+void vs_akv_known_free(struct vs_akv_known *k);
+/* The answer about what ("keys/name") that is still true, and when it came; NULL: ask again. */
+struct vs_json *vs_akv_known_take(struct vs_akv_known *k, const char *what,
+	const struct vs_akv_stamp *stamp, int64_t now_unix, int64_t *ret_fetched_unix);
+/* Keep an answer for the next time, if it may be kept; root (NULL-safe) is taken over. */
+void vs_akv_known_put(struct vs_akv_known *k, const char *what, const struct vs_akv_stamp *stamp,
+	int64_t now_unix, int64_t fetched_unix, struct vs_json *root);
 
 /* ---- public parts (jwk.c) ------------------------------------------------------------------ */
 

@@ -18,10 +18,16 @@ enum { WORKERS = 6, CERT_FILE_MAX = 256 * 1024, NAMES_MAX = 20000 };
 struct job {
 	struct vs_akv_id id; /* version may be empty: the current one */
 	bool by_name; /* asked for by a plain name: then say why it is left out */
+	struct vs_akv_stamp stamp; /* of the list it was found in */
+};
+
+struct listed {
+	struct vs_akv_id id;
+	struct vs_akv_stamp stamp;
 };
 
 struct names {
-	struct vs_akv_id *ids;
+	struct listed *ids;
 	size_t n, cap;
 };
 
@@ -114,7 +120,7 @@ static vs_rc
 on_listed_key(void *arg, const struct vs_akv_id *id, const struct vs_json *item, struct vs_err *err)
 {
 	struct run *r = arg;
-	struct job job = {.id = *id};
+	struct job job = {.id = *id, .stamp = vs_akv_stamp_of(item)};
 	bool exportable = false;
 
 	(void)vs_json_bool(vs_json_path(item, "attributes.exportable"), &exportable);
@@ -140,6 +146,51 @@ find_jobs(struct run *r, struct vs_err *err)
 	return vs_akv_list(r->akv, &vs_akv_keys, NULL, r->deadline_boot_ns, on_listed_key, r, err);
 }
 
+/* ---- answers that may be known already ------------------------------------------------------ */
+
+struct answer {
+	struct vs_akv *akv;
+	struct vs_akv_stamp stamp; /* not given: it is asked for each time */
+	char what[VS_AKV_NAME_MAX + 32];
+	int64_t fetched_unix;
+	struct vs_json *root;
+};
+
+static int64_t
+now_unix(const struct vs_akv *akv)
+{
+	const struct vs_clock clock = akv->env.net.clock;
+	return clock.ops->wall_unix(clock.self);
+}
+
+/* Back to what is known, for the next time. */
+static void
+answer_done(struct answer *a)
+{
+	vs_akv_known_put(a->akv->known, a->what, &a->stamp, now_unix(a->akv), a->fetched_unix,
+		VS_TAKE(a->root));
+}
+
+static VS_RC
+ask(struct run *r, const char *const *segments, const char *name, struct answer *ret,
+	struct vs_err *err)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf url = {.max = VS_URL_MAX};
+
+	(void)snprintf(ret->what, sizeof ret->what, "%s/%s", segments[0], segments[1]);
+	if (ret->stamp.given)
+		ret->root = vs_akv_known_take(r->akv->known, ret->what, &ret->stamp,
+			now_unix(r->akv), &ret->fetched_unix);
+	if (ret->root != NULL)
+		return VS_OK;
+	/* Before it is asked for: a change meanwhile counts as one after it. */
+	ret->fetched_unix = now_unix(r->akv);
+	VS_TRY(vs_akv_url(r->akv, &url, segments, err));
+	VS_TRY(vs_url_add_query(&url, "api-version", vs_bytes_str(VS_AKV_API_VERSION), err));
+	return vs_akv_get_json(
+		r->akv, vs_buf_cstr(&url), name, r->deadline_boot_ns, &ret->root, err);
+}
+
 /* ---- certificates -------------------------------------------------------------------------- */
 
 static vs_rc
@@ -148,18 +199,17 @@ on_listed_cert(
 {
 	struct names *names = arg;
 
-	(void)item;
 	if (names->n == NAMES_MAX)
 		VS_FAIL(err, LIMIT, "the vault has more than %d certificates", (int)NAMES_MAX);
 	if (names->n == names->cap) {
 		const size_t cap = names->cap > 0 ? names->cap * 2 : 16;
-		struct vs_akv_id *ids = realloc(names->ids, cap * sizeof *ids);
+		struct listed *ids = realloc(names->ids, cap * sizeof *ids);
 		if (ids == NULL)
 			VS_FAIL(err, MEMORY, "no memory for the list of certificates");
 		names->ids = ids;
 		names->cap = cap;
 	}
-	names->ids[names->n++] = *id;
+	names->ids[names->n++] = (struct listed){*id, vs_akv_stamp_of(item)};
 	return VS_OK;
 }
 
@@ -209,17 +259,14 @@ read_cert_file(const char *path, struct vs_buf *out, struct vs_err *err)
 }
 
 static VS_RC
-fetch_cert(struct run *r, const char *name, struct vs_buf *out, struct vs_err *err)
+fetch_cert(struct run *r, const struct listed *cert, struct vs_buf *out, struct vs_err *err)
 {
-	const char *const segments[] = {"certificates", name, NULL};
-	VS_CLEANUP(vs_buf_done) struct vs_buf url = {.max = VS_URL_MAX};
-	VS_CLEANUP(vs_json_freep) struct vs_json *root = NULL;
+	const char *const segments[] = {"certificates", cert->id.name, NULL};
+	VS_CLEANUP(answer_done) struct answer answer = {.akv = r->akv, .stamp = cert->stamp};
 	struct vs_bytes text = {0};
 
-	VS_TRY(vs_akv_url(r->akv, &url, segments, err));
-	VS_TRY(vs_url_add_query(&url, "api-version", vs_bytes_str(VS_AKV_API_VERSION), err));
-	VS_TRY(vs_akv_get_json(
-		r->akv, vs_buf_cstr(&url), "a certificate", r->deadline_boot_ns, &root, err));
+	VS_TRY(ask(r, segments, "a certificate", &answer, err));
+	const struct vs_json *root = answer.root;
 	if (!vs_json_bytes(vs_json_get(root, "cer"), &text))
 		VS_FAIL(err, ANSWER, "a certificate of the vault has no contents");
 	return vs_b64_any_decode(text, out, err);
@@ -237,8 +284,8 @@ find_cert(struct run *r, const char *name, struct vs_buf *out)
 		rc = read_cert_file(path, out, &err);
 	} else {
 		for (size_t i = 0; i < r->certs.n; i++) {
-			if (strcasecmp(r->certs.ids[i].name, name) == 0) {
-				rc = fetch_cert(r, name, out, &err);
+			if (strcasecmp(r->certs.ids[i].id.name, name) == 0) {
+				rc = fetch_cert(r, &r->certs.ids[i], out, &err);
 				break;
 			}
 		}
@@ -252,17 +299,14 @@ find_cert(struct run *r, const char *name, struct vs_buf *out)
 /* ---- one key ------------------------------------------------------------------------------- */
 
 static VS_RC
-fetch_key(struct run *r, const struct job *job, struct vs_json **ret, struct vs_err *err)
+fetch_key(struct run *r, const struct job *job, struct answer *ret, struct vs_err *err)
 {
 	const char *const segments[] = {
 		"keys", job->id.name, job->id.version[0] != '\0' ? job->id.version : NULL, NULL};
-	VS_CLEANUP(vs_buf_done) struct vs_buf url = {.max = VS_URL_MAX};
 	char what[160];
 
 	(void)snprintf(what, sizeof what, "key %s", job->id.name);
-	VS_TRY(vs_akv_url(r->akv, &url, segments, err));
-	VS_TRY(vs_url_add_query(&url, "api-version", vs_bytes_str(VS_AKV_API_VERSION), err));
-	return vs_akv_get_json(r->akv, vs_buf_cstr(&url), what, r->deadline_boot_ns, ret, err);
+	return ask(r, segments, what, ret, err);
 }
 
 /* The answer must be about the key that was asked for, and name its version. */
@@ -294,7 +338,7 @@ static VS_RC
 do_job(struct run *r, const struct job *job, struct vs_err *err)
 {
 	const struct vs_net *net = &r->akv->env.net;
-	VS_CLEANUP(vs_json_freep) struct vs_json *root = NULL;
+	VS_CLEANUP(answer_done) struct answer answer = {.akv = r->akv, .stamp = job->stamp};
 	VS_CLEANUP(vs_buf_done) struct vs_buf cert = {.max = CERT_FILE_MAX};
 	struct vs_akv_id id = {0};
 	const char *kid = NULL;
@@ -302,7 +346,8 @@ do_job(struct run *r, const struct job *job, struct vs_err *err)
 	bool fits = false;
 	vs_rc rc = VS_OK;
 
-	VS_TRY(fetch_key(r, job, &root, err));
+	VS_TRY(fetch_key(r, job, &answer, err));
+	const struct vs_json *root = answer.root;
 	VS_TRY(check_identity(r, job, root, &id, &kid, err));
 	if (!is_releasable(root)) {
 		vs_log(&net->log, job->by_name ? VS_LOG_WARN : VS_LOG_DEBUG, "keys",

@@ -9,6 +9,7 @@ libvskeys_la_SOURCES = \
 	%D%/jwk.c \
 	%D%/catalog.c \
 	%D%/keysource.c %D%/probe.c \
+	%D%/known.c \
 	%D%/release.c %D%/release.h
 
 keys_test_libs = libvskeys.la libvsnet.la libvsjose.la libvscrypto.la libvsproto.la libvsbase.la \

@@ -25,7 +25,7 @@ enum {
 	VS_SESSIONS_PER_CHUNK = 64,
 	VS_SESSION_CHUNKS_MAX = 16384,
 	VS_STRIPES = 16,
-	VS_CATALOG_FRESH_S = 30, /* between two looks at the agent's catalog */
+	VS_CATALOG_FRESH_S = 2, /* between two looks at the agent's catalog */
 	VS_CATALOG_FRESH_ATTESTED_S = 2,
 	VS_GATE_DEADLINE_S = 30,
 	VS_CATALOG_DEADLINE_S = 15,

@@ -337,6 +337,30 @@ the_page_cannot_be_written_by_its_readers(void **state)
 }
 
 static void
+a_key_made_later_is_listed_within_five_seconds(void **state)
+{
+	(void)state;
+	struct lab *l = started_lab(60);
+	struct vs_err err = {0};
+	struct vs_catalog_data *cat = NULL;
+	assert_ok(vs_client_catalog(l->client, 0, 0, in_s(10), &cat, &err), &err);
+	assert_int_equal(cat->n, 3);
+	const uint64_t known = cat->generation;
+	vs_catalog_data_free(cat);
+	cat = NULL;
+	script(l, "keys = 4\n");
+	/* Asked each second, as by a module that searches now and then. */
+	for (int i = 0; i < 5 && cat == NULL; i++) {
+		nap_ms(1000);
+		assert_ok(vs_client_catalog(l->client, 0, known, in_s(10), &cat, &err), &err);
+	}
+	assert_non_null(cat);
+	assert_int_equal(cat->n, 4);
+	vs_catalog_data_free(cat);
+	end_lab(l);
+}
+
+static void
 a_large_catalog_comes_in_parts(void **state)
 {
 	(void)state;
@@ -1902,6 +1926,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(grants_releases_and_records_in_this_order),
 		cmocka_unit_test(the_page_cannot_be_written_by_its_readers),
+		cmocka_unit_test(a_key_made_later_is_listed_within_five_seconds),
 		cmocka_unit_test(a_large_catalog_comes_in_parts),
 		cmocka_unit_test(a_refusal_names_each_failed_check_and_is_held),
 		cmocka_unit_test(an_unreachable_service_backs_off),

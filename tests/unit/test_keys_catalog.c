@@ -132,6 +132,59 @@ catalog(void)
 
 static const char exportable[] = "{\"enabled\":true,\"exportable\":true}";
 
+/* The list of one vault client, read again and again. */
+static void
+what_the_list_calls_unchanged_is_not_fetched_again(void **state)
+{
+	static const char item[] = "{\"value\":[{\"kid\":\"" RK_VAULT
+				   "/keys/a\",\"attributes\":{\"exportable\":true,\"enabled\":%s,"
+				   "\"created\":%d,\"updated\":%d}}]}";
+	/* Enabled; updated; seconds until the list is read; answers about the key so far. */
+	static const struct {
+		bool enabled;
+		int updated, later_s;
+		unsigned fetches;
+	} rows[] = {
+		{true, 1600000000, 3, 1}, /* new */
+		{true, 1600000000, 3, 1}, /* unchanged */
+		{true, 1600000000, 3, 1}, /* unchanged */
+		{true, 1600000001, 3, 2}, /* updated */
+		{true, 1600000001, 3, 2}, /* unchanged */
+		{false, 1600000001, 3, 3}, /* disabled within the same second */
+		{false, 1600000001, 400, 4}, /* unchanged, but for too long */
+		{false, 1700000420, 3, 5}, /* updated just now: the second is not over */
+		{false, 1700000420, 3, 6}, /* so once more */
+		{false, 1700000420, 3, 6}, /* unchanged */
+	};
+	enum { N_ROWS = sizeof rows / sizeof rows[0] };
+	char *patterns[] = {(char[]){"*"}, NULL};
+	VS_CLEANUP(vs_buf_done) struct vs_buf b = {0};
+	struct vs_err err = {0};
+	char texts[N_ROWS][512];
+
+	(void)state;
+	token.keys = patterns;
+	struct vs_akv *akv = new_akv();
+	bundle(&b, "a", RK_VERSION, NULL, exportable, true);
+	for (size_t i = 0; i < N_ROWS; i++) {
+		struct vs_catalog_data *c = NULL;
+		(void)snprintf(texts[i], sizeof texts[i], item, rows[i].enabled ? "true" : "false",
+			1500000000, rows[i].updated);
+		webkit_add(&web,
+			(struct webkit_step){.match = "/keys?", .status = 200, .body = texts[i]});
+		add_get(&b, "/keys/a?");
+		web.wall_unix += rows[i].later_s;
+		assert_ok(vs_akv_catalog(akv, webkit_in_s(&web, 30), &c, &err), &err);
+		assert_int_equal(c->n, 1);
+		unsigned fetches = 0;
+		for (size_t j = 0; j <= i; j++)
+			fetches += webkit_used(&web, 2 * j + 1);
+		assert_int_equal(fetches, rows[i].fetches);
+		vs_catalog_data_free(c);
+	}
+	vs_akv_free(akv);
+}
+
 static void
 shows_keys_by_name_version_and_glob(void **state)
 {
@@ -427,6 +480,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(shows_keys_by_name_version_and_glob, set_up),
+		cmocka_unit_test_setup(what_the_list_calls_unchanged_is_not_fetched_again, set_up),
 		cmocka_unit_test_setup(the_generation_says_whether_anything_changed, set_up),
 		cmocka_unit_test_setup(pairs_certificates_with_their_keys, set_up),
 		cmocka_unit_test_setup(one_bad_key_leaves_the_others_alone, set_up),
