@@ -44,3 +44,9 @@ tests_unit_test_service_evidence_SOURCES = tests/unit/test_service_evidence.c
 tests_unit_test_service_evidence_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_service_evidence_LDADD = $(tests_lab_test_attempt_LDADD)
 TESTS += tests/unit/test_service_evidence
+
+check_PROGRAMS += tests/unit/test_service_snp
+tests_unit_test_service_snp_SOURCES = tests/unit/test_service_snp.c
+tests_unit_test_service_snp_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/tools
+tests_unit_test_service_snp_LDADD = libvslabmachine.la $(tests_lab_test_attempt_LDADD)
+TESTS += tests/unit/test_service_snp
