@@ -20,6 +20,7 @@ interop = \
 	%D%/interop/refusals.sh \
 	%D%/interop/cli.sh \
 	%D%/interop/gate.sh \
+	%D%/interop/audit.sh \
 	%D%/interop/p11-kit.sh \
 	%D%/interop/gnutls-serv.sh \
 	%D%/interop/openssl-server.sh \

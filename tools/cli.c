@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/checkpoint.h"
 
 static const int cat_exit[VS_CAT_COUNT_] = {
 	[VS_CAT_NONE] = VS_EXIT_OK,
@@ -88,7 +89,10 @@ open_audit(struct vs_cli_world *w, struct vs_err *err)
 {
 	if (!w->conf->audit_log)
 		return VS_OK;
+	struct vs_audit_known known;
 	const struct vs_audit_env env = {
+		.known = w->conf->audit_checkpoint && vs_checkpoint_known(w->conf, &known) ? &known
+											   : NULL,
 		.path = w->conf->audit_log,
 		.lab = w->conf->lab,
 		.writer = "vouchsafe",
@@ -98,8 +102,10 @@ open_audit(struct vs_cli_world *w, struct vs_err *err)
 	};
 	struct vs_err why = {0};
 	const vs_rc rc = vs_audit_open(&env, &w->audit, &why);
-	if (!vs_failed(rc))
+	if (!vs_failed(rc)) {
+		vs_checkpoint_note(w->conf, &w->log, w->audit, false);
 		return VS_OK;
+	}
 	if (w->conf->audit_required) {
 		if (err)
 			*err = why;
@@ -215,8 +221,11 @@ vs_cli_record(struct vs_cli_world *w, const char *label, const char *kind, vs_rc
 	vs_audit_verdict(rec, v);
 	if (vs_failed(outcome))
 		vs_audit_err(rec, why);
-	return vs_audit_commit(
-		w->audit, rec, w->clock.ops->boot_ns(w->clock.self) + INT64_C(5000000000), err);
+	VS_TRY(vs_audit_commit(
+		w->audit, rec, w->clock.ops->boot_ns(w->clock.self) + INT64_C(5000000000), err));
+	const struct vs_checkpoint_env env = {.conf = w->conf, .clock = w->clock, .log = w->log};
+	vs_checkpoint_perhaps(&env, w->audit);
+	return VS_OK;
 }
 
 /* ---- the machine's agent -------------------------------------------------------------------- */

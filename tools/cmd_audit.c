@@ -6,16 +6,40 @@
 #include <string.h>
 
 #include "audit/verify.h"
+#include "base/clock.h"
+#include "core/checkpoint.h"
 #include "tools/cli.h"
 
 static const char help[] =
-	"usage: vouchsafe audit verify [--checkpoint SEQ:HASH] [--json] [FILE]\n\n"
-	"Check that the audit log is whole: every record is unchanged, in its place, none missing, "
+	"usage: vouchsafe audit verify [--checkpoint SEQ:HASH] [--no-tpm] [--config FILE] [--json] "
+	"[FILE...]\n"
+	"       vouchsafe audit checkpoint [--config FILE] [--json]\n\n"
+	"verify      Check that the audit log is whole: every record is unchanged, in its place, "
 	"none\n"
-	"added. FILE is the configured log unless given. A file cannot prove by itself that its "
-	"end was\n"
-	"not cut off: note the last record (it is printed) and give it later with --checkpoint.\n"
-	"Exit status: 0 whole, 1 not whole, 2 the file cannot be read.\n";
+	"            missing, none added. FILE is the configured log unless given; several files "
+	"of "
+	"a\n"
+	"            log that was rotated are given oldest first. A file cannot prove by itself "
+	"that its\n"
+	"            end was not cut off: the configured log is compared with its last checkpoint "
+	"in the\n"
+	"            TPM and in state-dir; others with --checkpoint, a last record noted earlier.\n"
+	"checkpoint  Note in the TPM and in state-dir how far the log has come. The agent does "
+	"this "
+	"at\n"
+	"            every 64th record.\n"
+	"Exit status: 0 whole, 1 not whole, 2 the file cannot be read, 3 no TPM for a "
+	"checkpoint.\n";
+
+enum { FILES_MAX = 1000 };
+
+struct args {
+	const char *config;
+	bool json, no_tpm, have_checkpoint;
+	struct vs_audit_checkpoint checkpoint;
+	size_t n;
+	const char *files[FILES_MAX];
+};
 
 static bool
 parse_checkpoint(const char *text, struct vs_audit_checkpoint *ret)
@@ -29,18 +53,51 @@ parse_checkpoint(const char *text, struct vs_audit_checkpoint *ret)
 	return true;
 }
 
+/* What is known outside the file. */
+struct outside {
+	bool note; /* of state-dir, found in the log */
+	bool tpm; /* compared with the TPM's counter */
+	uint64_t counter;
+	char sentence[512]; /* why the TPM was not asked */
+};
+
 static void
-print_text(const char *path, const struct vs_audit_report *r)
+print_end(const struct vs_audit_report *r, const struct outside *o)
 {
+	if (o->tpm)
+		(void)printf("up to record %" PRIu64 " proven by the TPM (counter %" PRIu64 ")\n",
+			r->counter_seq, o->counter);
+	if (o->sentence[0] != '\0')
+		(void)printf("not compared with the TPM: %s\n", o->sentence);
+	if (r->counter_older)
+		(void)printf("the TPM's counter is older than this log: an earlier log may have "
+			     "been removed\n");
+	if (r->has_after)
+		(void)printf(
+			"the log was rotated: earlier files can be given, too, oldest first\n");
+	if (r->n_clock_back)
+		(void)printf(
+			"the clock went backwards before %" PRIu64 " records\n", r->n_clock_back);
+}
+
+static void
+print_text(const char *const *files, const struct vs_audit_report *r, const struct outside *o)
+{
+	const char *path = files[r->bad_file];
 	if (!r->ok) {
-		(void)printf("%s: NOT WHOLE: line %" PRIu64 ", record %" PRIu64 ": %s\n", path,
-			r->bad_line, r->bad_seq, r->reason);
+		(void)printf("%s: NOT WHOLE: ", path);
+		if (r->bad_line != 0)
+			(void)printf(
+				"line %" PRIu64 ", record %" PRIu64 ": ", r->bad_line, r->bad_seq);
+		(void)printf("%s\n", r->reason);
 		return;
 	}
 	(void)printf("%s: whole: %" PRIu64 " records%s, %s\n", path, r->n_records,
 		r->lab ? " (LAB)" : "",
-		r->tail_proven ? "end proven by the checkpoint"
-			       : "end not proven (no checkpoint given)");
+		r->tail_proven              ? "end proven by the checkpoint"
+			: o->tpm || o->note ? "nothing that a checkpoint covers is missing"
+					    : "end not proven (no checkpoint given)");
+	print_end(r, o);
 	if (r->torn_tail)
 		(void)printf("the last write was interrupted; the next writer keeps the rest "
 			     "beside the file\n");
@@ -50,12 +107,14 @@ print_text(const char *path, const struct vs_audit_report *r)
 }
 
 static int
-print_json(const char *path, const struct vs_audit_report *r)
+print_json(const char *const *files, const struct vs_audit_report *r, const struct outside *t)
 {
-	json_t *o = json_pack("{s:s, s:b, s:b, s:b, s:I, s:I, s:s, s:b}", "file", path, "whole",
-		r->ok, "tail_proven", r->tail_proven, "torn_tail", r->torn_tail, "records",
-		(json_int_t)r->n_records, "last_seq", (json_int_t)r->last_seq, "last_hash",
-		r->last_hash, "lab", r->lab);
+	json_t *o = json_pack("{s:s, s:b, s:b, s:b, s:I, s:I, s:s, s:b, s:b, s:I, s:I, s:I}",
+		"file", files[r->bad_file], "whole", r->ok, "tail_proven", r->tail_proven,
+		"torn_tail", r->torn_tail, "records", (json_int_t)r->n_records, "last_seq",
+		(json_int_t)r->last_seq, "last_hash", r->last_hash, "lab", r->lab, "tpm", t->tpm,
+		"checkpoints", (json_int_t)r->n_checkpoints, "checkpoint_seq",
+		(json_int_t)r->counter_seq, "clock_back", (json_int_t)r->n_clock_back);
 	if (o && !r->ok) {
 		(void)json_object_set_new(o, "bad_line", json_integer((json_int_t)r->bad_line));
 		(void)json_object_set_new(o, "bad_seq", json_integer((json_int_t)r->bad_seq));
@@ -67,21 +126,112 @@ print_json(const char *path, const struct vs_audit_report *r)
 	return ok ? VS_EXIT_OK : VS_EXIT_USAGE;
 }
 
+/* The note of state-dir is of this log: then the record must be in it. */
+static VS_RC
+compare_note(const struct args *a, const struct vs_conf *conf, struct vs_audit_report *r,
+	struct outside *o, struct vs_err *err)
+{
+	struct vs_audit_known known;
+	struct vs_audit_checkpoint cp = {0};
+	if (a->have_checkpoint || !r->ok || !vs_checkpoint_known(conf, &known) ||
+		strcmp(known.log_id, r->last_log_id) != 0)
+		return VS_OK;
+	cp.seq = known.seq;
+	(void)snprintf(cp.hash, sizeof cp.hash, "%s", known.hash);
+	o->note = true;
+	return vs_audit_verify_files(a->files, a->n, &cp, r, err);
+}
+
+static void
+compare_tpm(const struct vs_conf *conf, struct vs_audit_report *r, struct outside *o)
+{
+	const struct vs_checkpoint_env env = {.conf = conf, .clock = vs_clock_system()};
+	struct vs_err why = {0};
+	bool exists = false;
+	if (vs_failed(vs_checkpoint_counter(&env, &exists, &o->counter, &why))) {
+		vs_err_sentence(&why, o->sentence, sizeof o->sentence);
+		return;
+	}
+	if (!exists && r->n_checkpoints == 0) {
+		(void)snprintf(o->sentence, sizeof o->sentence, "there is no checkpoint yet");
+		return;
+	}
+	if (r->n_checkpoints == 0 && r->has_after) {
+		(void)snprintf(o->sentence, sizeof o->sentence,
+			"the last checkpoint is in an earlier file");
+		return;
+	}
+	vs_audit_compare_counter(r, o->counter);
+	o->tpm = r->ok;
+}
+
 static int
-verify(const char *path, const struct vs_audit_checkpoint *checkpoint, bool json)
+verify(struct args *a, const struct vs_conf *conf)
 {
 	struct vs_err err = {0};
 	struct vs_audit_report r = {0};
-	const vs_rc rc = vs_audit_verify_file(path, checkpoint, &r, &err);
+	struct outside o = {0};
+	vs_rc rc = vs_audit_verify_files(
+		a->files, a->n, a->have_checkpoint ? &a->checkpoint : NULL, &r, &err);
+	const bool ours = conf != NULL && conf->audit_log != NULL &&
+		strcmp(a->files[a->n - 1], conf->audit_log) == 0;
+	if (!vs_failed(rc) && ours)
+		rc = compare_note(a, conf, &r, &o, &err);
 	if (vs_failed(rc)) {
 		(void)vs_cli_fail(rc, &err);
 		return VS_EXIT_USAGE;
 	}
-	if (!json)
-		print_text(path, &r);
-	else if (print_json(path, &r) != VS_EXIT_OK)
+	if (ours && r.ok && !a->no_tpm)
+		compare_tpm(conf, &r, &o);
+	if (!a->json)
+		print_text(a->files, &r, &o);
+	else if (print_json(a->files, &r, &o) != VS_EXIT_OK)
 		return VS_EXIT_USAGE;
 	return vs_cli_done(r.ok ? VS_EXIT_OK : VS_EXIT_REFUSED);
+}
+
+static int
+checkpoint(const struct args *a)
+{
+	VS_CLEANUP(vs_cli_world_done) struct vs_cli_world w = {0};
+	struct vs_checkpoint_made made = {0};
+	struct vs_err err = {0};
+	vs_rc rc = vs_cli_world_open(a->config, &w, &err);
+	if (!vs_failed(rc) && w.audit == NULL)
+		return vs_cli_usage("audit", "the configuration names no audit log");
+	const struct vs_checkpoint_env env = {.conf = w.conf, .clock = w.clock, .log = w.log};
+	if (!vs_failed(rc))
+		rc = vs_checkpoint_make(&env, w.audit, &made, &err);
+	if (vs_failed(rc))
+		return vs_cli_fail(rc, &err);
+	if (a->json)
+		(void)printf("{\"seq\":%" PRIu64 ",\"hash\":\"%s\",\"counter\":%" PRIu64
+			     ",\"nv\":\"%08x\"}\n",
+			made.at.seq, made.at.hash, made.counter, (unsigned)made.index);
+	else
+		(void)printf("checkpoint at %" PRIu64 ":%s, counter %" PRIu64
+			     " in the TPM (NV 0x%08X)\n",
+			made.at.seq, made.at.hash, made.counter, (unsigned)made.index);
+	return vs_cli_done(VS_EXIT_OK);
+}
+
+static int
+verify_conf(struct args *a)
+{
+	struct vs_err err = {0};
+	struct vs_conf *conf = NULL;
+	const vs_rc rc =
+		vs_conf_load(a->config != NULL ? a->config : vs_conf_default_path(), &conf, &err);
+	/* A file can be looked at on a machine that has no configuration. */
+	if (vs_failed(rc) && (a->n == 0 || a->config != NULL))
+		return vs_cli_fail(rc, &err);
+	if (a->n == 0)
+		a->files[a->n++] = conf->audit_log;
+	const int code = a->files[0] != NULL
+		? verify(a, conf)
+		: vs_cli_usage("audit", "the configuration names no audit log");
+	vs_conf_free(conf);
+	return code;
 }
 
 int
@@ -89,34 +239,34 @@ vs_cmd_audit(int argc, char **argv)
 {
 	static const struct option options[] = {{"help", no_argument, NULL, 'h'},
 		{"json", no_argument, NULL, 'j'}, {"checkpoint", required_argument, NULL, 'c'},
-		{0}};
-	struct vs_audit_checkpoint checkpoint = {0};
-	bool json = false, have_checkpoint = false;
+		{"no-tpm", no_argument, NULL, 't'}, {"config", required_argument, NULL, 'f'}, {0}};
+	static struct args a;
+	a = (struct args){0};
 	optind = 0;
 	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
 		switch (c) {
 		case 'h': return vs_cli_help(help);
-		case 'j': json = true; break;
+		case 'j': a.json = true; break;
+		case 't': a.no_tpm = true; break;
+		case 'f': a.config = optarg; break;
 		case 'c':
-			if (!parse_checkpoint(optarg, &checkpoint))
+			if (!parse_checkpoint(optarg, &a.checkpoint))
 				return vs_cli_usage("audit",
 					"a checkpoint is SEQ:HASH as 'audit verify' prints it");
-			have_checkpoint = true;
+			a.have_checkpoint = true;
 			break;
 		default: return vs_cli_usage("audit", "this option is not known");
 		}
 	}
-	const int n = argc - optind;
-	if (n < 1 || n > 2 || strcmp(argv[optind], "verify") != 0)
-		return vs_cli_usage("audit", "expected 'verify [FILE]'");
-	if (n == 2)
-		return verify(argv[optind + 1], have_checkpoint ? &checkpoint : NULL, json);
-	struct vs_err err = {0};
-	struct vs_conf *conf = NULL;
-	const vs_rc rc = vs_conf_load(vs_conf_default_path(), &conf, &err);
-	const int code = vs_failed(rc)
-		? vs_cli_fail(rc, &err)
-		: verify(conf->audit_log, have_checkpoint ? &checkpoint : NULL, json);
-	vs_conf_free(conf);
-	return code;
+	const char *what = optind < argc ? argv[optind] : "";
+	if (strcmp(what, "checkpoint") == 0 && optind + 1 == argc && !a.have_checkpoint)
+		return checkpoint(&a);
+	if (strcmp(what, "verify") != 0)
+		return vs_cli_usage("audit", "expected 'verify [FILE...]' or 'checkpoint'");
+	for (int i = optind + 1; i < argc; i++) {
+		if (a.n == FILES_MAX)
+			return vs_cli_usage("audit", "more than %d files", FILES_MAX);
+		a.files[a.n++] = argv[i];
+	}
+	return verify_conf(&a);
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Libraries in the order that a linker reads them: who uses comes before who is used.
-VS_SERVICE_LIBS = libvsattempt.la libvsgate.la libvskeys.la libvsattest.la libvsevidence.la libvsaudit.la \
+VS_SERVICE_LIBS = libvscheckpoint.la libvsattempt.la libvsgate.la libvskeys.la libvsattest.la libvsevidence.la libvsaudit.la \
 	libvsconf.la libvsnet.la libvsjose.la libvsproto.la libvscrypto.la libvsbase.la \
 	$(TSS_LIBS) $(CURL_LIBS) $(JANSSON_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)
 

@@ -38,6 +38,8 @@ struct vs_audit {
 	pthread_mutex_t mutex; /* what follows */
 	int fd; /* -1: not open */
 	bool known; /* last: a record of this chain that we have seen */
+	bool due; /* a checkpoint */
+	bool hearsay; /* last was noted by another process; the file may have been rotated since */
 	struct vs_chain_link last;
 };
 
@@ -249,6 +251,8 @@ append_record(struct vs_audit *a, struct vs_bytes body, struct vs_err *err)
 			(long long)(a->last.wall - next.wall)));
 	VS_TRY(vs_chain_compose(a->o, &head, vs_buf_view(&more), &line, next.hash, err));
 	VS_TRY(append_line(a, vs_buf_view(&line), err));
+	a->due = a->due || next.seq == VS_AUDIT_CHECKPOINT_FIRST ||
+		next.seq % VS_AUDIT_CHECKPOINT_EVERY == 0;
 	a->last.seq = next.seq;
 	a->last.wall = next.wall;
 	memcpy(a->last.hash, next.hash, sizeof a->last.hash);
@@ -299,9 +303,10 @@ note_loss(struct vs_audit *a, const struct vs_chain_link *found, struct vs_err *
 	const bool there = same &&
 		(found->seq > a->last.seq ||
 			(found->seq == a->last.seq && strcmp(found->hash, a->last.hash) == 0));
-	if (!a->known || there) {
+	if (!a->known || there || (a->hearsay && !same)) {
 		a->last = *found;
 		a->known = true;
+		a->hearsay = false;
 		return VS_OK;
 	}
 	vs_log(&a->log, VS_LOG_ERROR, "audit",
@@ -311,6 +316,7 @@ note_loss(struct vs_audit *a, const struct vs_chain_link *found, struct vs_err *
 	VS_TRY(put_last(a, "lost", &body, err));
 	const struct vs_chain_link before = a->last;
 	a->last = *found;
+	a->hearsay = false;
 	const vs_rc rc = append_record(a, vs_buf_view(&body), err);
 	if (vs_failed(rc))
 		a->last = before;
@@ -427,6 +433,12 @@ vs_audit_open(const struct vs_audit_env *env, struct vs_audit **ret, struct vs_e
 	a->clock = env->clock;
 	a->rng = env->rng;
 	a->log = env->log;
+	if (env->known != NULL) {
+		a->known = a->hearsay = true;
+		a->last = (struct vs_chain_link){.lab = env->lab, .seq = env->known->seq};
+		(void)snprintf(a->last.log_id, sizeof a->last.log_id, "%s", env->known->log_id);
+		(void)snprintf(a->last.hash, sizeof a->last.hash, "%s", env->known->hash);
+	}
 	VS_TRY(vs_ossl_new(&a->o, err));
 	read_boot_id(a->boot_id);
 	const int64_t now = a->clock.ops->boot_ns(a->clock.self);
@@ -434,6 +446,28 @@ vs_audit_open(const struct vs_audit_env *env, struct vs_audit **ret, struct vs_e
 		a, vs_bytes_of(NULL, 0), now + OPEN_DEADLINE_S * INT64_C(1000000000), err));
 	*ret = VS_TAKE(a);
 	return VS_OK;
+}
+
+bool
+vs_audit_take_due(struct vs_audit *a)
+{
+	(void)pthread_mutex_lock(&a->mutex);
+	const bool due = a->due;
+	a->due = false;
+	(void)pthread_mutex_unlock(&a->mutex);
+	return due;
+}
+
+bool
+vs_audit_head(struct vs_audit *a, struct vs_audit_known *ret)
+{
+	(void)pthread_mutex_lock(&a->mutex);
+	const bool known = a->known;
+	*ret = (struct vs_audit_known){.seq = a->last.seq};
+	(void)snprintf(ret->log_id, sizeof ret->log_id, "%s", a->last.log_id);
+	(void)snprintf(ret->hash, sizeof ret->hash, "%s", a->last.hash);
+	(void)pthread_mutex_unlock(&a->mutex);
+	return known;
 }
 
 vs_rc

@@ -14,8 +14,23 @@
 struct vs_audit;
 struct vs_audit_rec;
 
+/* It is time for a checkpoint behind record 8 and behind each 64th. */
+enum { VS_AUDIT_CHECKPOINT_FIRST = 8, VS_AUDIT_CHECKPOINT_EVERY = 64 };
+
+/* A record that was noted outside the file. */
+struct vs_audit_known {
+	char log_id[33];
+	uint64_t seq;
+	char hash[65];
+};
+
 struct vs_audit_env {
 	const char *path;
+	/*
+	 * NULL, or what an earlier process noted: an empty file then says what it comes after, and
+	 * a file of the same log that does not have the record gets a "loss".
+	 */
+	const struct vs_audit_known *known;
 	bool lab; /* every record says so */
 	const char *writer; /* "vouchsafe-agent", "vouchsafe" */
 	struct vs_clock clock;
@@ -33,6 +48,10 @@ struct vs_audit_env {
  */
 VS_RC vs_audit_open(const struct vs_audit_env *env, struct vs_audit **ret, struct vs_err *err);
 void vs_audit_close(struct vs_audit *a);
+/* The last record that this process has seen or written. False: none. */
+bool vs_audit_head(struct vs_audit *a, struct vs_audit_known *ret);
+/* Whether this process has written a record that a checkpoint should follow; once for each. */
+bool vs_audit_take_due(struct vs_audit *a);
 
 /*
  * Build a record. Names of members are a-z, 0-9, - and _, each once, and none that every record has

@@ -29,3 +29,12 @@ tests_unit_test_audit_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=open,--wrap=writ
 	-Wl,--wrap=pread,--wrap=flock
 tests_unit_test_audit_faults_LDADD = libvsaudit.la libvscrypto.la libvsbase.la -lcmocka
 TESTS += tests/unit/test_audit_faults
+
+check_PROGRAMS += tests/unit/test_audit_files tests/unit/test_audit_kill
+tests_unit_test_audit_files_SOURCES = tests/unit/test_audit_files.c tests/unit/audit_world.c
+tests_unit_test_audit_files_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_audit_files_LDADD = libvsaudit.la libvscrypto.la libvsbase.la -lcmocka
+tests_unit_test_audit_kill_SOURCES = tests/unit/test_audit_kill.c tests/unit/audit_world.c
+tests_unit_test_audit_kill_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_audit_kill_LDADD = libvsaudit.la libvscrypto.la libvsbase.la -lcmocka
+TESTS += tests/unit/test_audit_files tests/unit/test_audit_kill

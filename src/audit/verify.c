@@ -20,6 +20,15 @@ struct verifier {
 	uint64_t line; /* of the line that is looked at */
 	struct vs_chain_link before;
 	bool checkpoint_seen;
+	bool later_file; /* another file was before this one */
+};
+
+/* What the first record of a file says of the file before it. */
+struct after {
+	bool found;
+	char own_log_id[33]; /* of the file itself; empty if it cannot be told */
+	char log_id[33];
+	struct vs_audit_checkpoint at;
 };
 
 __attribute__((format(printf, 3, 4))) static bool
@@ -63,10 +72,48 @@ check_place(struct verifier *v, const struct vs_chain_link *link)
 }
 
 static bool
+get_number(struct vs_bytes line, const char *name, uint64_t *ret)
+{
+	char text[24];
+	char *end = NULL;
+
+	if (!vs_chain_get(line, name, text, sizeof text) || text[0] < '0' || text[0] > '9')
+		return false;
+	*ret = strtoull(text, &end, 10);
+	return *end == '\0';
+}
+
+static void
+take_event(struct verifier *v, struct vs_bytes line, const struct vs_chain_link *link)
+{
+	struct vs_audit_report *r = v->report;
+	char event[16], word[8];
+	uint64_t n = 0;
+
+	if (get_number(line, "clock_back_s", &n))
+		r->n_clock_back++;
+	if (v->line == 1 && !v->later_file)
+		r->has_after = get_number(line, "after_seq", &n);
+	if (!vs_chain_get(line, "event", event, sizeof event))
+		return;
+	if (strcmp(event, "recovery") == 0)
+		r->n_recoveries++;
+	if (strcmp(event, "checkpoint") != 0 || !get_number(line, "counter", &n))
+		return;
+	if (r->n_checkpoints++ == 0)
+		r->counter_older = !r->has_after &&
+			!(vs_chain_get(line, "new", word, sizeof word) &&
+				strcmp(word, "true") == 0);
+	r->counter = n;
+	r->counter_seq = link->seq;
+	(void)snprintf(r->counter_log_id, sizeof r->counter_log_id, "%s", link->log_id);
+}
+
+static bool
 check_line(struct verifier *v, struct vs_bytes line)
 {
 	struct vs_chain_link link;
-	char reason[VS_CHAIN_REASON_MAX], event[16];
+	char reason[VS_CHAIN_REASON_MAX];
 
 	v->line++;
 	if (!vs_chain_read(v->o, line, &link, reason))
@@ -81,7 +128,7 @@ check_line(struct verifier *v, struct vs_bytes line)
 		v->checkpoint_seen = true;
 	}
 	struct vs_audit_report *r = v->report;
-	if (r->n_records == 0) {
+	if (v->line == 1 && !v->later_file) {
 		r->first_seq = link.seq;
 		(void)snprintf(r->log_id, sizeof r->log_id, "%s", link.log_id);
 		r->lab = link.lab;
@@ -89,8 +136,8 @@ check_line(struct verifier *v, struct vs_bytes line)
 	r->n_records++;
 	r->last_seq = link.seq;
 	(void)snprintf(r->last_hash, sizeof r->last_hash, "%s", link.hash);
-	if (vs_chain_get(line, "event", event, sizeof event) && strcmp(event, "recovery") == 0)
-		r->n_recoveries++;
+	(void)snprintf(r->last_log_id, sizeof r->last_log_id, "%s", link.log_id);
+	take_event(v, line, &link);
 	v->before = link;
 	return true;
 }
@@ -115,7 +162,7 @@ check_end(struct verifier *v)
 	struct vs_audit_report *r = v->report;
 	const struct vs_audit_checkpoint *cp = v->checkpoint;
 
-	if (r->n_records == 0) {
+	if (v->line == 0) {
 		v->line = 1;
 		return bad(v, 1, "the log is empty");
 	}
@@ -175,32 +222,168 @@ verify_fd(struct verifier *v, int fd, const char *path, uint8_t *buf, struct vs_
 	return VS_OK;
 }
 
-vs_rc
-vs_audit_verify_file(const char *path, const struct vs_audit_checkpoint *checkpoint,
-	struct vs_audit_report *ret, struct vs_err *err)
+static vs_rc
+open_log(const char *path, int *ret, struct vs_err *err)
 {
-	struct vs_audit_report report = {0};
-	struct verifier v = {.checkpoint = checkpoint, .report = &report};
 	struct stat st;
-
-	memcpy(v.before.hash, vs_chain_zero, sizeof v.before.hash);
 	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
 	if (fd < 0)
 		VS_FAIL_N(err, FILE, errno, "the audit log %s cannot be opened: %s", path,
 			strerror(errno));
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		(void)close(fd);
+		VS_FAIL(err, FILE, "%s is not a regular file", path);
+	}
+	*ret = fd;
+	return VS_OK;
+}
+
+/* Of the first line, if it is a record: whether it is a good one is checked when its turn comes. */
+static vs_rc
+read_after(struct vs_ossl *o, const char *path, uint8_t *buf, struct after *ret, struct vs_err *err)
+{
+	char reason[VS_CHAIN_REASON_MAX];
+	struct vs_chain_link link;
+	size_t used = 0;
+	ssize_t got;
+	int fd = -1;
+
+	*ret = (struct after){0};
+	VS_TRY(open_log(path, &fd, err));
+	while (used < VS_AUDIT_LINE_MAX && memchr(buf, '\n', used) == NULL &&
+		((got = read(fd, buf + used, VS_AUDIT_LINE_MAX - used)) > 0 ||
+			(got < 0 && errno == EINTR)))
+		used += got > 0 ? (size_t)got : 0;
+	(void)close(fd);
+	const uint8_t *newline = memchr(buf, '\n', used);
+	if (newline == NULL)
+		return VS_OK;
+	const struct vs_bytes line = vs_bytes_of(buf, (size_t)(newline - buf));
+	if (!vs_chain_read(o, line, &link, reason))
+		return VS_OK;
+	(void)snprintf(ret->own_log_id, sizeof ret->own_log_id, "%s", link.log_id);
+	ret->found = vs_chain_get(line, "after_log", ret->log_id, sizeof ret->log_id) &&
+		get_number(line, "after_seq", &ret->at.seq) && ret->at.seq != 0 &&
+		vs_chain_get(line, "after_hash", ret->at.hash, sizeof ret->at.hash);
+	return VS_OK;
+}
+
+/* One file; next says what the file after it wants to find in this one. */
+static vs_rc
+verify_one(struct verifier *v, const char *path, const struct after *next, uint8_t *buf,
+	struct vs_err *err)
+{
+	int fd = -1;
+
+	v->line = 0;
+	v->checkpoint_seen = false;
+	v->report->ok = false;
+	v->before = (struct vs_chain_link){.seq = 0};
+	memcpy(v->before.hash, vs_chain_zero, sizeof v->before.hash);
+	if (next != NULL)
+		v->checkpoint = &next->at;
+	VS_TRY(open_log(path, &fd, err));
+	const vs_rc rc = verify_fd(v, fd, path, buf, err);
+	(void)close(fd);
+	return rc;
+}
+
+static vs_rc
+verify_all(struct verifier *v, const char *const *paths, size_t n,
+	const struct vs_audit_checkpoint *checkpoint, uint8_t *buf, struct vs_err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct after next = {0}, own = {0};
+		v->checkpoint = checkpoint;
+		v->later_file = i > 0;
+		v->report->bad_file = i;
+		if (i + 1 < n)
+			VS_TRY(read_after(v->o, paths[i + 1], buf, &next, err));
+		if (i + 1 < n && !next.found) {
+			v->report->bad_file = i + 1;
+			v->line = 1;
+			v->before = (struct vs_chain_link){.seq = 0};
+			v->report->ok = bad(v, 1,
+				"the file does not say that it comes after the one before it");
+			return VS_OK;
+		}
+		if (i + 1 < n)
+			VS_TRY(read_after(v->o, paths[i], buf, &own, err));
+		if (i + 1 < n && own.own_log_id[0] != '\0' &&
+			strcmp(own.own_log_id, next.log_id) != 0) {
+			v->report->bad_file = i + 1;
+			v->line = 1;
+			v->before = (struct vs_chain_link){.seq = 0};
+			v->report->ok = bad(v, 1,
+				"the file comes after another one than the one before it (log %s)",
+				next.log_id);
+			return VS_OK;
+		}
+		VS_TRY(verify_one(v, paths[i], i + 1 < n ? &next : NULL, buf, err));
+		if (!v->report->ok)
+			return VS_OK;
+	}
+	return VS_OK;
+}
+
+vs_rc
+vs_audit_verify_files(const char *const *paths, size_t n,
+	const struct vs_audit_checkpoint *checkpoint, struct vs_audit_report *ret,
+	struct vs_err *err)
+{
+	struct vs_audit_report report = {0};
+	struct verifier v = {.report = &report};
+
+	VS_REQUIRE(err, n > 0);
 	uint8_t *buf = malloc(VS_AUDIT_LINE_MAX);
 	vs_rc rc = buf == NULL ? vs_err_put(err, VS_E_MEMORY, __func__, __LINE__, 0,
 					 "no memory to read the audit log")
 			       : vs_ossl_new(&v.o, err);
-	if (!vs_failed(rc) && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)))
-		rc = vs_err_put(
-			err, VS_E_FILE, __func__, __LINE__, 0, "%s is not a regular file", path);
 	if (!vs_failed(rc))
-		rc = verify_fd(&v, fd, path, buf, err);
+		rc = verify_all(&v, paths, n, checkpoint, buf, err);
 	vs_ossl_unref(v.o);
 	free(buf);
-	(void)close(fd);
 	if (!vs_failed(rc))
 		*ret = report;
 	return rc;
+}
+
+vs_rc
+vs_audit_verify_file(const char *path, const struct vs_audit_checkpoint *checkpoint,
+	struct vs_audit_report *ret, struct vs_err *err)
+{
+	return vs_audit_verify_files(&path, 1, checkpoint, ret, err);
+}
+
+void
+vs_audit_compare_counter(struct vs_audit_report *r, uint64_t counter)
+{
+	if (!r->ok)
+		return;
+	/* Written before it is raised: one more in the log is a raise that did not come about. */
+	if (r->n_checkpoints != 0 && (r->counter == counter || r->counter == counter + 1)) {
+		r->tail_proven =
+			r->tail_proven || (r->counter_seq == r->last_seq && r->counter == counter);
+		return;
+	}
+	r->ok = r->tail_proven = false;
+	r->bad_line = 0;
+	r->bad_seq = r->last_seq + 1;
+	if (r->n_checkpoints == 0)
+		(void)snprintf(r->reason, sizeof r->reason,
+			"the TPM has counted checkpoints (%llu) and the log has none: it was "
+			"replaced, or an older file is not given",
+			(unsigned long long)counter);
+	else if (r->counter < counter)
+		(void)snprintf(r->reason, sizeof r->reason,
+			"the end is missing or this is an old copy: its last checkpoint (record "
+			"%llu) has counter %llu, the TPM is at %llu",
+			(unsigned long long)r->counter_seq, (unsigned long long)r->counter,
+			(unsigned long long)counter);
+	else
+		(void)snprintf(r->reason, sizeof r->reason,
+			"the last checkpoint has counter %llu, but this TPM is at %llu: the TPM "
+			"was cleared, or the log is of another machine",
+			(unsigned long long)r->counter, (unsigned long long)counter);
 }

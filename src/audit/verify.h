@@ -22,10 +22,20 @@ struct vs_audit_report {
 	uint64_t first_seq, last_seq;
 	char log_id[33];
 	char last_hash[65]; /* note this one as a checkpoint */
+	char last_log_id[33]; /* of the last file */
 	bool lab;
+	/* The last "checkpoint" record: what the TPM's counter was raised to behind it. */
+	uint64_t n_checkpoints, counter, counter_seq;
+	char counter_log_id[33];
+	bool counter_older; /* the first one found the counter in use, and no earlier file was given
+			     */
+	/* Of the first record: the record of an earlier file that the first file comes after. */
+	bool has_after;
+	uint64_t n_clock_back; /* records that say the clock went backwards */
 	uint64_t n_recoveries; /* recovery records: each stands for a torn tail kept beside the file
 				*/
 	/* When not ok, the first bad record: */
+	size_t bad_file; /* which of the files, from 0 */
 	uint64_t bad_line; /* counted from 1 */
 	uint64_t bad_seq; /* as it says of itself, or as expected if that cannot be read */
 	char reason[256]; /* a sentence for people */
@@ -37,6 +47,20 @@ struct vs_audit_report {
  */
 VS_RC vs_audit_verify_file(const char *path, const struct vs_audit_checkpoint *checkpoint,
 	struct vs_audit_report *ret, struct vs_err *err);
+
+/*
+ * Several files of one log that was rotated, oldest first: each is whole and says that it comes
+ * after a record of the one before it. checkpoint is of the last file.
+ */
+VS_RC vs_audit_verify_files(const char *const *paths, size_t n,
+	const struct vs_audit_checkpoint *checkpoint, struct vs_audit_report *ret,
+	struct vs_err *err);
+
+/*
+ * Compare with what the TPM's counter is now: fewer raises in the log than in the TPM mean that its
+ * end is missing or that it is an old copy. One more is an interrupted checkpoint.
+ */
+void vs_audit_compare_counter(struct vs_audit_report *r, uint64_t counter);
 
 /* The newest decision about one token. */
 struct vs_audit_last {

@@ -70,6 +70,7 @@ struct vs_conf {
 	char *agent_socket, *agent_program;
 	char *audit_log; /* NULL: none */
 	bool audit_required;
+	bool audit_checkpoint; /* in the TPM, now and then */
 	char *state_dir; /* cache and checkpoints */
 	int log_level;
 	char *ca_bundle; /* TLS roots */

@@ -21,6 +21,7 @@
 static const struct vs_set_value modes[] = {{"production", false}, {"lab", true}, {NULL, 0}};
 static const struct vs_set_value audit_modes[] = {
 	{"required", true}, {"best-effort", false}, {NULL, 0}};
+static const struct vs_set_value checkpoints[] = {{"tpm", true}, {"off", false}, {NULL, 0}};
 static const struct vs_set_value log_levels[] = {{"error", VS_LOG_ERROR}, {"warn", VS_LOG_WARN},
 	{"info", VS_LOG_INFO}, {"debug", VS_LOG_DEBUG}, {NULL, 0}};
 static const struct vs_set_value lock_modes[] = {{"warn", false}, {"required", true}, {NULL, 0}};
@@ -63,6 +64,8 @@ const struct vs_setting vs_settings[] = {
 		"The hash-chained record of every attestation, grant, refusal and release."),
 	ENUM("audit", G(audit_required), "required", audit_modes,
 		"required: no audit record, no key; best-effort weakens this."),
+	ENUM("audit-checkpoint", G(audit_checkpoint), "tpm", checkpoints,
+		"Where it is noted now and then how far the audit log has come."),
 	ROW("state-dir", PATH, G(state_dir), VS_LOCALSTATEDIR "/lib/vouchsafe",
 		"Folder of the agent's cache of public data and its TPM lock."),
 	ENUM("log-level", G(log_level), "info", log_levels, "How much the agent logs."),

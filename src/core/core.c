@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/checkpoint.h"
 #include "core/record.h"
 #include "net/http_curl.h"
 
@@ -79,6 +80,8 @@ vs_core_close(struct vs_core *core)
 		vs_services_free(core->services[i]);
 	free(core->services);
 	vs_http_curl_free(core->http);
+	if (core->audit)
+		vs_checkpoint_note(core->conf, &core->log, core->audit, true);
 	vs_audit_close(core->audit);
 	vs_arena_free(core->arena);
 	vs_conf_free(core->conf);
@@ -165,7 +168,11 @@ vs_core_services(struct vs_core *core, const struct vs_conf_token *token, struct
 static VS_RC
 open_audit(struct vs_core *core, struct vs_err *err)
 {
+	struct vs_audit_known known;
 	const struct vs_audit_env env = {
+		.known = core->conf->audit_checkpoint && vs_checkpoint_known(core->conf, &known)
+			? &known
+			: NULL,
 		.path = core->conf->audit_log,
 		.lab = core->conf->lab,
 		.writer = core->writer,
@@ -175,7 +182,9 @@ open_audit(struct vs_core *core, struct vs_err *err)
 	};
 	if (!env.path)
 		VS_FAIL(err, AUDIT, "there is no audit log: set audit-log, or audit = best-effort");
-	return vs_audit_open(&env, &core->audit, err);
+	VS_TRY(vs_audit_open(&env, &core->audit, err));
+	vs_checkpoint_note(core->conf, &core->log, core->audit, false);
+	return VS_OK;
 }
 
 VS_RC

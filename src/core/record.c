@@ -8,6 +8,7 @@
 #include "base/codec.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "core/checkpoint.h"
 #include "gate/gate.h"
 #include "jose/jose.h"
 #include "proto/page.h"
@@ -60,9 +61,14 @@ settle(struct vs_core *core, vs_rc rc, struct vs_err *local, struct vs_err *err)
 }
 
 static VS_RC
-commit(struct vs_audit *audit, struct vs_audit_rec *rec, struct vs_err *err)
+commit(struct vs_core *core, struct vs_audit *audit, struct vs_audit_rec *rec, struct vs_err *err)
 {
-	return vs_audit_commit(audit, rec, vs_boot_now_ns() + APPEND_MS * INT64_C(1000000), err);
+	const struct vs_checkpoint_env env = {.conf = vs_core_conf(core),
+		.clock = vs_core_clock(core),
+		.log = *vs_core_log(core)};
+	VS_TRY(vs_audit_commit(audit, rec, vs_boot_now_ns() + APPEND_MS * INT64_C(1000000), err));
+	vs_checkpoint_perhaps(&env, audit);
+	return VS_OK;
 }
 
 static void
@@ -111,7 +117,7 @@ vs_record_start(struct vs_core *core, bool private_agent, struct vs_err *err)
 		vs_audit_bool(rec, "memory-locked", vs_arena_locked(vs_core_arena(core)));
 		for (size_t i = 0; i < conf->n_tokens; i++)
 			say_policy(rec, &conf->tokens[i], i);
-		rc = commit(audit, rec, &local);
+		rc = commit(core, audit, rec, &local);
 	}
 	return settle(core, rc, &local, err);
 }
@@ -173,7 +179,7 @@ vs_record_attempt(struct vs_core *core, const struct vs_attempt_note *n, struct 
 			vs_audit_verdict(rec, n->verdict);
 		if (vs_failed(n->rc))
 			say_error(rec, n->rc, n->err);
-		rc = commit(audit, rec, &local);
+		rc = commit(core, audit, rec, &local);
 	}
 	return settle(core, rc, &local, err);
 }
@@ -207,7 +213,7 @@ vs_record_release(struct vs_core *core, const struct vs_conf_token *token, const
 			vs_audit_bool(rec, "release-policy-immutable", info->policy_immutable);
 			vs_audit_str(rec, "request-id", info->request_id);
 		}
-		rc = commit(audit, rec, &local);
+		rc = commit(core, audit, rec, &local);
 	}
 	return settle(core, rc, &local, err);
 }
@@ -222,7 +228,7 @@ vs_record_handover(struct vs_core *core, const struct vs_conf_token *token, cons
 	vs_rc rc = begin(core, "key", token, lease, who, &audit, &rec, &local);
 	if (rec) {
 		say_key(rec, entry);
-		rc = commit(audit, rec, &local);
+		rc = commit(core, audit, rec, &local);
 	}
 	return settle(core, rc, &local, err);
 }
@@ -238,7 +244,7 @@ vs_record_event(struct vs_core *core, const char *event, const struct vs_conf_to
 	if (rec) {
 		if (reason && reason->n_frames > 0)
 			vs_audit_err(rec, reason);
-		rc = commit(audit, rec, &local);
+		rc = commit(core, audit, rec, &local);
 	}
 	return settle(core, rc, &local, err);
 }

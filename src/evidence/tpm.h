@@ -59,6 +59,15 @@ VS_RC vs_tpm_nv_read(struct vs_tpm *tpm, uint32_t index, struct vs_buf *ret, str
 /* Write 64 bytes to VS_TPM_NV_USER_DATA, defining it first where it is absent. */
 VS_RC vs_tpm_write_user_data(
 	struct vs_tpm *tpm, const uint8_t data[VS_TPM_USER_DATA_BYTES], struct vs_err *err);
+/*
+ * A counter in an NV index of the owner: it only grows, and one that is removed and defined again
+ * starts above all that this TPM has ever counted. *ret_exists is false where there is none, or one
+ * that was never raised. Error also: EVIDENCE (the index is something else).
+ */
+VS_RC vs_tpm_counter_read(
+	struct vs_tpm *tpm, uint32_t index, bool *ret_exists, uint64_t *ret, struct vs_err *err);
+/* Raise it by one, defining it first where it is absent. Error also: EVIDENCE. */
+VS_RC vs_tpm_counter_raise(struct vs_tpm *tpm, uint32_t index, struct vs_err *err);
 /* TPM2B_PUBLIC of an object. NOT_FOUND when a persistent handle is empty. */
 VS_RC
 vs_tpm_read_public(struct vs_tpm *tpm, uint32_t handle, struct vs_buf *ret_2b, struct vs_err *err);

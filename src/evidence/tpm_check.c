@@ -29,6 +29,7 @@ static const struct shape shapes[] = {
 	{0x00000122, 2, 0, ""}, /* NV_UndefineSpace */
 	{0x0000012A, 1, 0, ""}, /* NV_DefineSpace */
 	{0x00000131, 1, 1, "bbbtb"}, /* CreatePrimary */
+	{0x00000134, 2, 0, ""}, /* NV_Increment */
 	{0x00000137, 2, 0, ""}, /* NV_Write */
 	{0x00000148, 2, 0, "bs"}, /* Certify */
 	{0x0000014E, 2, 0, "b"}, /* NV_Read */

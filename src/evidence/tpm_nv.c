@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* NV indices of an Azure vTPM: read with owner authorisation, one of them written by the guest. */
+/* NV indices: read with owner authorisation; user data and counters are written by the guest. */
 #include "evidence/tpm.h"
 
 #include <string.h>
@@ -168,5 +168,85 @@ vs_tpm_write_user_data(
 			tpm->sys, auth, VS_TPM_NV_USER_DATA, &vs_tpm_password, &in, 0, &answers));
 	if (rc != TSS2_RC_SUCCESS)
 		return vs_tpm_fail(tpm, rc, "write the index for user data", err);
+	return VS_OK;
+}
+
+/* ---- counters ------------------------------------------------------------------------------- */
+
+enum { COUNTER_BYTES = 8 };
+#define COUNTER_TYPE ((TPMA_NV)TPM2_NT_COUNTER << TPMA_NV_TPM2_NT_SHIFT)
+
+/* attributes are 0 where the index is not defined. */
+static vs_rc
+look_at_counter(struct vs_tpm *tpm, uint32_t index, TPMA_NV *ret_attributes, struct vs_err *err)
+{
+	TPMS_NV_PUBLIC public = {0};
+	bool exists = false;
+	*ret_attributes = 0;
+	VS_TRY(vs_tpm_exists(tpm, index, &exists, err));
+	if (!exists)
+		return VS_OK;
+	VS_TRY(read_nv_public(tpm, index, &public, err));
+	if ((public.attributes & TPMA_NV_TPM2_NT_MASK) != COUNTER_TYPE ||
+		public.dataSize != COUNTER_BYTES || (public.attributes & TPMA_NV_OWNERREAD) == 0 ||
+		(public.attributes & TPMA_NV_OWNERWRITE) == 0)
+		VS_FAIL(err, EVIDENCE,
+			"NV 0x%08X is not a counter of ours: another program uses it", index);
+	*ret_attributes = public.attributes;
+	return VS_OK;
+}
+
+static vs_rc
+define_counter(struct vs_tpm *tpm, uint32_t index, struct vs_err *err)
+{
+	const TPM2B_AUTH auth = {0};
+	const TPM2B_NV_PUBLIC public = {
+		.nvPublic = {.nvIndex = index,
+			.nameAlg = TPM2_ALG_SHA256,
+			.attributes = TPMA_NV_OWNERREAD | TPMA_NV_OWNERWRITE | TPMA_NV_NO_DA |
+				COUNTER_TYPE,
+			.dataSize = COUNTER_BYTES},
+	};
+	TSS2L_SYS_AUTH_RESPONSE answers = {0};
+	TSS2_RC rc;
+	VS_TPM_RUN(tpm, rc,
+		Tss2_Sys_NV_DefineSpace(
+			tpm->sys, TPM2_RH_OWNER, &vs_tpm_password, &auth, &public, &answers));
+	if (rc != TSS2_RC_SUCCESS)
+		return vs_tpm_fail(tpm, rc, "define a counter", err);
+	return VS_OK;
+}
+
+vs_rc
+vs_tpm_counter_read(
+	struct vs_tpm *tpm, uint32_t index, bool *ret_exists, uint64_t *ret, struct vs_err *err)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf out = {.max = COUNTER_BYTES};
+	TPMA_NV attributes = 0;
+	*ret_exists = false;
+	*ret = 0;
+	VS_TRY(look_at_counter(tpm, index, &attributes, err));
+	if ((attributes & TPMA_NV_WRITTEN) == 0)
+		return VS_OK;
+	VS_TRY(read_chunk(tpm, TPM2_RH_OWNER, index, 0, COUNTER_BYTES, &out, err));
+	struct vs_reader r = vs_reader_of(vs_buf_view(&out));
+	*ret = vs_get_be64(&r);
+	*ret_exists = true;
+	return VS_OK;
+}
+
+vs_rc
+vs_tpm_counter_raise(struct vs_tpm *tpm, uint32_t index, struct vs_err *err)
+{
+	TSS2L_SYS_AUTH_RESPONSE answers = {0};
+	TPMA_NV attributes = 0;
+	TSS2_RC rc;
+	VS_TRY(look_at_counter(tpm, index, &attributes, err));
+	if (attributes == 0)
+		VS_TRY(define_counter(tpm, index, err));
+	/* Not run again by itself: whether it was raised is then to be read. */
+	rc = Tss2_Sys_NV_Increment(tpm->sys, TPM2_RH_OWNER, index, &vs_tpm_password, &answers);
+	if (rc != TSS2_RC_SUCCESS)
+		return vs_tpm_fail(tpm, rc, "raise a counter", err);
 	return VS_OK;
 }

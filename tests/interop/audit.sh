@@ -1,0 +1,78 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# The audit log and what is noted of it outside: state-dir, the TPM's counter, rotated files.
+. "$VS_SRCDIR/tests/interop/lib.sh"
+lab_up
+L=$D/audit.log
+not_whole() { # what CMD...
+	_w=$1
+	shift
+	try cmd bounded "$@"
+	[ $RC = 1 ] || { cat "$T/cmd.out"; fail "$_w: status $RC"; }
+	says 'NOT WHOLE'
+	ok "$_w"
+}
+notes_away() { mv "$D"/state/audit-checkpoint-* "$T/"; }
+notes_back() { mv "$T"/audit-checkpoint-* "$D/state/"; }
+
+note "checkpoints"
+succeeds "attests once" "$VOUCHSAFE" attest --token lab-vault
+succeeds "without a checkpoint nothing is compared" "$VOUCHSAFE" audit verify
+says 'there is no checkpoint yet'
+succeeds "makes a checkpoint" "$VOUCHSAFE" audit checkpoint
+says 'counter [0-9]+ in the TPM'
+succeeds "the TPM proves the end" "$VOUCHSAFE" audit verify
+says 'end proven by the checkpoint'
+says 'proven by the TPM'
+cp "$L" "$T/old"
+succeeds "attests again" "$VOUCHSAFE" attest --token lab-vault
+succeeds "what came after the checkpoint is not covered" "$VOUCHSAFE" audit verify
+says 'nothing that a checkpoint covers is missing'
+succeeds "makes another" "$VOUCHSAFE" audit checkpoint --json
+says '"counter":'
+cp "$L" "$T/full"
+
+note "an attacker cuts the end, or brings an old copy back"
+sed '$d' "$T/full" >"$L"
+not_whole "a cut end is found by the note" "$VOUCHSAFE" audit verify
+notes_away
+not_whole "a cut end is found by the TPM alone" "$VOUCHSAFE" audit verify
+says 'old copy'
+cp "$T/old" "$L"
+not_whole "an old copy is found by the TPM alone" "$VOUCHSAFE" audit verify
+succeeds "--no-tpm does without" "$VOUCHSAFE" audit verify --no-tpm
+notes_back
+not_whole "an old copy is found by the note" "$VOUCHSAFE" audit verify --no-tpm
+succeeds "the next writer goes on" "$VOUCHSAFE" attest --token lab-vault
+grep -q '"event":"loss"' "$L" || fail "the loss is not in the log"
+ok "and says that something is lost"
+cp "$T/full" "$L"
+succeeds "the whole log is whole again" "$VOUCHSAFE" audit verify
+
+note "rotation"
+mv "$L" "$L.1"
+succeeds "a new file begins" "$VOUCHSAFE" attest --token lab-vault
+succeeds "it says that it comes after another" "$VOUCHSAFE" audit verify
+says 'earlier files can be given'
+says 'last checkpoint is in an earlier file'
+succeeds "both are one chain, proven by the TPM" "$VOUCHSAFE" audit verify "$L.1" "$L"
+says 'proven by the TPM'
+not_whole "the wrong order is refused" "$VOUCHSAFE" audit verify "$L" "$L.1"
+sed '$d' "$T/full" >"$L.1"
+not_whole "a cut end of the rotated file is found by the next file" "$VOUCHSAFE" audit verify "$L.1" "$L"
+cp "$T/full" "$L.1"
+
+note "checkpoints come by themselves, from whoever writes"
+mv "$L" "$L.2"
+for _ in 1 2 3 4 5; do "$VOUCHSAFE" attest --token lab-vault >/dev/null || fail "attest"; done
+"$B/vouchsafe-agent" --config "$VOUCHSAFE_CONF" 2>"$T/agent.log" &
+AGENT_PID=$!
+succeeds "a grant by the agent" "$VOUCHSAFE" gate --lab --timeout 30s
+kill -TERM "$AGENT_PID"
+wait "$AGENT_PID" || true
+AGENT_PID=
+[ "$(grep -c '"event":"checkpoint"' "$L")" = 1 ] || fail "there is no checkpoint"
+ok "a checkpoint behind the eighth record"
+succeeds "three files are one chain, proven by the TPM" "$VOUCHSAFE" audit verify "$L.1" "$L.2" "$L"
+says 'proven by the TPM'
+note "done: $N_CHECKS checks"
