@@ -91,6 +91,14 @@ clean-sdk:
 	rm -rf check-sdk
 .PHONY: check-sdk clean-sdk
 
+# A sample of the fault matrix; all of it takes minutes.
+TESTS += tests/lab/matrix.sh tests/lab/bcdr.sh tests/lab/mixed.sh
+EXTRA_DIST += tests/lab/matrix.sh tests/lab/faults.py tests/lab/bcdr.sh tests/lab/mixed.sh
+check-full: check-full-faults
+check-full-faults: all tests/interop/client
+	MATRIX=0/1 VS_SRCDIR='$(abs_srcdir)' VS_BUILDDIR='$(abs_builddir)' sh $(srcdir)/tests/lab/matrix.sh
+.PHONY: check-full check-full-faults
+
 TESTS += tests/lab/replay.sh
 EXTRA_DIST += tests/lab/replay.sh tests/lab/recordings.py tests/data/keyvault/release-akv-p256k-ckm-7.4.json \
 	tests/data/keyvault/release-mhsm-p256k-ckm-7.4.json \
