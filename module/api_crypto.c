@@ -151,9 +151,8 @@ C_GenerateRandom(CK_SESSION_HANDLE session, CK_BYTE_PTR out, CK_ULONG n)
 VS_ENTRY
 C_SeedRandom(CK_SESSION_HANDLE session, CK_BYTE_PTR seed, CK_ULONG n)
 {
-	(void)seed;
-	(void)n;
-	VS_IN_SESSION(session, CKR_RANDOM_SEED_NOT_SUPPORTED);
+	VS_IN_SESSION(session,
+		seed == NULL && n != 0 ? CKR_ARGUMENTS_BAD : CKR_RANDOM_SEED_NOT_SUPPORTED);
 }
 
 /* ---- what this token does not do ---------------------------------------------------------------

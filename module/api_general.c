@@ -235,23 +235,33 @@ C_GetSessionInfo(CK_SESSION_HANDLE session, CK_SESSION_INFO_PTR info)
 	VS_IN_SESSION_TICK(session, session_info(s, info));
 }
 
+/* No state is given out, for it would hold what a key made; with no operation there is none. */
+static VS_CK
+operation_state(struct vs_session *s, const CK_ULONG *state_len)
+{
+	if (state_len == NULL)
+		return CKR_ARGUMENTS_BAD;
+	for (unsigned kind = 0; kind < VS_OP_COUNT_; kind++)
+		if (vs_op_active(s, (enum vs_op_kind)kind))
+			return CKR_STATE_UNSAVEABLE;
+	return CKR_OPERATION_NOT_INITIALIZED;
+}
+
 VS_ENTRY
 C_GetOperationState(CK_SESSION_HANDLE session, CK_BYTE_PTR state, CK_ULONG_PTR state_len)
 {
 	(void)state;
-	(void)state_len;
-	VS_IN_SESSION(session, CKR_STATE_UNSAVEABLE);
+	VS_IN_SESSION(session, operation_state(s, state_len));
 }
 
 VS_ENTRY
 C_SetOperationState(CK_SESSION_HANDLE session, CK_BYTE_PTR state, CK_ULONG state_len,
 	CK_OBJECT_HANDLE encryption_key, CK_OBJECT_HANDLE authentication_key)
 {
-	(void)state;
 	(void)state_len;
 	(void)encryption_key;
 	(void)authentication_key;
-	VS_IN_SESSION(session, CKR_SAVED_STATE_INVALID);
+	VS_IN_SESSION(session, state == NULL ? CKR_ARGUMENTS_BAD : CKR_SAVED_STATE_INVALID);
 }
 
 VS_ENTRY

@@ -62,5 +62,5 @@ C_GetInterface(
 		*ret = &interfaces[i];
 		return CKR_OK;
 	}
-	return CKR_FUNCTION_FAILED;
+	return CKR_ARGUMENTS_BAD;
 }

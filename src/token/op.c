@@ -327,8 +327,12 @@ get(struct vs_session *s, enum vs_op_kind kind, enum vs_phase a, enum vs_phase b
 	struct vs_op *op = s->op[kind];
 	if (op == NULL || op->phase == VS_PHASE_IDLE)
 		return CKR_OPERATION_NOT_INITIALIZED;
-	if (op->phase != a && op->phase != b)
+	if (op->phase != a && op->phase != b) {
+		/* A single-part call cannot end what is in parts: like every error it ends it. */
+		if (op->phase == VS_PHASE_MULTI)
+			vs_op_end(op);
 		return CKR_OPERATION_ACTIVE;
+	}
 	*ret = op;
 	return CKR_OK;
 }

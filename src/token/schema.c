@@ -234,6 +234,16 @@ keep_apart(struct vs_object *o, CK_ATTRIBUTE_TYPE wrap, CK_ATTRIBUTE_TYPE crypt)
 	return vs_attrs_bool(&o->attrs, crypt, false) ? CKR_TEMPLATE_INCONSISTENT : CKR_OK;
 }
 
+/* T-P1 again: a key made as a sensitive one leaves, wrapped, only if its template says so. */
+static VS_CK
+keep_in(struct vs_object *o)
+{
+	if (vs_attrs_get(&o->attrs, CKA_EXTRACTABLE) != NULL ||
+		!vs_attrs_bool(&o->attrs, CKA_SENSITIVE, false))
+		return CKR_OK;
+	return vs_attrs_set_bool(&o->attrs, CKA_EXTRACTABLE, false);
+}
+
 VS_CK
 vs_schema_fill(
 	struct vs_object *o, const struct vs_tmpl *t, enum vs_way how, struct vs_arena *arena)
@@ -243,6 +253,7 @@ vs_schema_fill(
 	if ((1u << o->kind) & VS_K_SECRET) {
 		VS_CK_TRY(keep_apart(o, CKA_WRAP, CKA_DECRYPT));
 		VS_CK_TRY(keep_apart(o, CKA_UNWRAP, CKA_ENCRYPT));
+		VS_CK_TRY(keep_in(o));
 	}
 	size_t at = 0;
 	for (const struct vs_schema *row; (row = vs_schema_next(o->kind, &at)) != NULL;) {

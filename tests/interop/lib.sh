@@ -96,9 +96,14 @@ serve() {
 	SERVED=$!
 	PIDS="${PIDS-} $SERVED"
 }
-stop() { # PID
+stop() { # PID: it ends when it is told to
 	kill "$1" 2>/dev/null || true
+	until_true 15 ended "$1" || { kill -9 "$1"; fail "process $1 does not end"; }
 	wait "$1" 2>/dev/null || true
+}
+ended() {
+	case $(ps -o stat= -p "$1" 2>/dev/null) in '' | Z*) return 0 ;; esac
+	return 1
 }
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 until_open() { # PORT: something listens there
@@ -127,6 +132,23 @@ tls() {
 	shift 2
 	echo Q | timeout 30 openssl s_client -connect 127.0.0.1:"$_p" -CAfile "$_c" -verify_return_error \
 		-verify 1 -partial_chain "$@"
+}
+# A certificate for mail in place of the lab's, by a CA of the test's own ($T/own-ca.pem): own_certificate KEY
+own_certificate() {
+	[ -f "$T/own-ca.pem" ] || openssl req -x509 -newkey rsa:2048 -nodes -keyout "$T/own-ca.key" -out "$T/own-ca.pem" -days 2 \
+		-subj "/O=Vouchsafe LAB/CN=Test CA" -addext keyUsage=critical,keyCertSign,cRLSign 2>/dev/null || fail "no CA"
+	openssl x509 -in "$D/certs/$1.pem" -noout -pubkey >"$T/own.pub"
+	cat >"$T/own.ext" <<-EOT
+		basicConstraints = critical, CA:FALSE
+		keyUsage = critical, digitalSignature, keyEncipherment
+		extendedKeyUsage = emailProtection
+		subjectAltName = email:$1@example.com
+		subjectKeyIdentifier = hash
+		authorityKeyIdentifier = keyid
+	EOT
+	openssl x509 -new -force_pubkey "$T/own.pub" -subj "/O=Vouchsafe LAB/CN=$1/emailAddress=$1@example.com" -days 2 \
+		-CA "$T/own-ca.pem" -CAkey "$T/own-ca.key" -extfile "$T/own.ext" -out "$T/own.pem" 2>/dev/null &&
+		cp "$T/own.pem" "$D/certs/$1.pem" || fail "no certificate for $1"
 }
 engine_conf() { # $T/openssl.cnf: the engine with our module
 	cat >"$T/openssl.cnf" <<-EOT

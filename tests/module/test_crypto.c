@@ -26,9 +26,13 @@ sign_parts(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key, uint8_t *
 	CK_ULONG n = 0;
 	assert_rv_ok(C_SignInit(s, m, key));
 	assert_rv_ok(C_SignUpdate(s, STR(text), 10));
+	/* A single-part call cannot end it, and like every failure it does away with it. */
+	assert_rv(C_Sign(s, STR(text), 1, sig, &n), CKR_OPERATION_ACTIVE);
+	assert_rv(C_SignFinal(s, sig, &n), CKR_OPERATION_NOT_INITIALIZED);
+	assert_rv_ok(C_SignInit(s, m, key));
+	assert_rv_ok(C_SignUpdate(s, STR(text), 10));
 	assert_rv_ok(C_SignUpdate(s, STR(text), 0));
 	assert_rv_ok(C_SignUpdate(s, STR(text + 10), TEXT - 10));
-	assert_rv(C_Sign(s, STR(text), 1, sig, &n), CKR_OPERATION_ACTIVE);
 	assert_rv_ok(C_SignFinal(s, NULL, &n));
 	const CK_ULONG want = n;
 	n = want - 1;

@@ -116,9 +116,9 @@ interfaces_are_listed_newest_first(void **state)
 	assert_rv_ok(C_GetInterface(STR("PKCS 11"), &v2, &one, CKF_INTERFACE_FORK_SAFE));
 	assert_rv_ok(C_GetFunctionList(&fl));
 	assert_ptr_equal(one->pFunctionList, fl);
-	assert_rv(C_GetInterface(STR("Vendor NSS FIPS Interface"), NULL, &one, 0),
-		CKR_FUNCTION_FAILED);
-	assert_rv(C_GetInterface(STR("PKCS 11"), &v9, &one, 0), CKR_FUNCTION_FAILED);
+	assert_rv(
+		C_GetInterface(STR("Vendor NSS FIPS Interface"), NULL, &one, 0), CKR_ARGUMENTS_BAD);
+	assert_rv(C_GetInterface(STR("PKCS 11"), &v9, &one, 0), CKR_ARGUMENTS_BAD);
 	n = 1;
 	assert_rv(C_GetInterfaceList(list, &n), CKR_BUFFER_TOO_SMALL);
 	/* No hole in either list. */
@@ -454,6 +454,11 @@ writing_is_refused_call_by_call(void **state)
 	assert_rv(C_WaitForSlotEvent(0, &slot, NULL), CKR_FUNCTION_NOT_SUPPORTED);
 	uint8_t r[8];
 	assert_rv(C_SeedRandom(s, r, 8), CKR_RANDOM_SEED_NOT_SUPPORTED);
+	assert_rv(C_SeedRandom(s, NULL, 8), CKR_ARGUMENTS_BAD);
+	CK_ULONG n = 0;
+	assert_rv(C_GetOperationState(s, NULL, NULL), CKR_ARGUMENTS_BAD);
+	assert_rv(C_GetOperationState(s, NULL, &n), CKR_OPERATION_NOT_INITIALIZED);
+	assert_rv(C_SetOperationState(s, NULL, 8, 0, 0), CKR_ARGUMENTS_BAD);
 	assert_rv_ok(C_GenerateRandom(s, r, 8));
 	assert_rv(C_GenerateRandom(s, NULL, 8), CKR_ARGUMENTS_BAD);
 }

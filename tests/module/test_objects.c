@@ -220,7 +220,8 @@ generated_keys_work_and_hide(void **state)
 	CK_ATTRIBUTE aes[] = {ATTR(CKA_VALUE_LEN, len32), ATTR(CKA_SENSITIVE, ck_true)};
 	assert_rv_ok(C_GenerateKey(s, MECH(CKM_AES_KEY_GEN), aes, 2, &key));
 	assert_true(flag(s, key, CKA_ALWAYS_SENSITIVE));
-	assert_false(flag(s, key, CKA_NEVER_EXTRACTABLE));
+	assert_true(flag(s, key, CKA_NEVER_EXTRACTABLE)); /* sensitive: not by a default */
+	;
 	CK_ULONG len15 = 15;
 	aes[0] = (CK_ATTRIBUTE)ATTR(CKA_VALUE_LEN, len15);
 	assert_rv(
@@ -502,6 +503,15 @@ the_tokens_keys_are_never_wrapped(void **state)
 	assert_rv_ok(C_GenerateKey(s, MECH(CKM_AES_KEY_GEN), t, 2, &h));
 	assert_rv(
 		C_WrapKey(s, MECH(CKM_AES_KEY_WRAP_PAD), known, h, out, &n), CKR_KEY_UNEXTRACTABLE);
+	/* A sensitive one does not leave by a default; said so, it does, wrapped. */
+	CK_ATTRIBUTE sensitive[] = {ATTR(CKA_VALUE_LEN, len32), ATTR(CKA_SENSITIVE, ck_true),
+		ATTR(CKA_EXTRACTABLE, ck_true)};
+	assert_rv_ok(C_GenerateKey(s, MECH(CKM_AES_KEY_GEN), sensitive, 2, &h));
+	assert_rv(
+		C_WrapKey(s, MECH(CKM_AES_KEY_WRAP_PAD), known, h, out, &n), CKR_KEY_UNEXTRACTABLE);
+	assert_rv_ok(C_GenerateKey(s, MECH(CKM_AES_KEY_GEN), sensitive, 3, &h));
+	n = sizeof out;
+	assert_rv_ok(C_WrapKey(s, MECH(CKM_AES_KEY_WRAP_PAD), known, h, out, &n));
 	CK_ATTRIBUTE trust[] = {ATTR(CKA_VALUE_LEN, len32), ATTR(CKA_WRAP_WITH_TRUSTED, ck_true)};
 	assert_rv_ok(C_GenerateKey(s, MECH(CKM_AES_KEY_GEN), trust, 2, &h));
 	assert_rv(
