@@ -12,6 +12,7 @@ AM_TESTS_ENVIRONMENT += CC='$(CC)'; export CC; \
 
 # Real clients against a lab of their own; each says what it needs.
 interop = \
+	%D%/interop/observe.sh \
 	%D%/interop/doctor.sh \
 	%D%/interop/pkcs11-tool.sh \
 	%D%/interop/gnutls.sh \

@@ -14,12 +14,14 @@
 #include "gate/gate.h"
 
 struct vs_keeper;
+struct vs_watch;
 
 struct vs_keeper_env {
 	struct vs_core *core;
 	struct vs_loop *loop;
 	struct vs_work *work;
 	const struct vs_conf_token *token;
+	struct vs_watch *watch; /* NULL: nobody watches */
 };
 VS_RC vs_keeper_new(const struct vs_keeper_env *env, struct vs_keeper **ret, struct vs_err *err);
 /* No request may wait and no job run. Wipes. NULL-safe. */

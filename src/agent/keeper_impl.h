@@ -18,6 +18,7 @@ struct vs_keeper {
 	struct vs_core *core;
 	struct vs_loop *loop;
 	struct vs_work *work;
+	struct vs_watch *watch;
 	const struct vs_conf_token *token;
 	enum vs_gate_state state;
 	/* Lease: valid while the gate is open. */

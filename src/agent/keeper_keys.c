@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/keeper_impl.h"
+#include "agent/watch.h"
 #include "base/log.h"
 
 /* ---- events that nobody waits for ----------------------------------------------------------- */
@@ -277,6 +278,7 @@ release_done(struct vs_job *job)
 	struct vs_key_job *j = (struct vs_key_job *)job;
 	struct vs_keeper *k = j->keeper;
 	struct vs_ring_key *key = vs_keyring_at(&k->ring, j->no);
+	vs_watch_release(k->watch, j->token, j->rc);
 	const bool ours = j->lease_serial == k->lease_serial && vs_gate_open(k->state) && key;
 	if (ours && j->rc.code == VS_E_REFUSED_BINDING) {
 		machine_changed(k, &j->err);
@@ -380,6 +382,7 @@ vs_keeper_take_keys(struct vs_keeper *k, struct vs_attempt *a)
 	for (size_t i = 0; i < a->n_keys; i++) {
 		struct vs_rekey *r = &a->keys[i];
 		struct vs_ring_key *key = vs_keyring_at(&k->ring, r->no);
+		vs_watch_release(k->watch, k->token, r->rc);
 		if (!key || key->state != VS_RING_LIVE)
 			continue;
 		if (vs_failed(r->rc)) {

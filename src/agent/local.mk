@@ -10,5 +10,6 @@ libvsagent_la_SOURCES = \
 	%D%/peer.c %D%/peer.h \
 	%D%/pin.c %D%/pin.h \
 	%D%/rekey.c \
+	%D%/hook.c %D%/watch.c %D%/watch.h \
 	%D%/request.c \
 	%D%/server.c %D%/server.h

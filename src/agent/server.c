@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/watch.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -90,6 +91,28 @@ watch_signals(struct vs_server *s, struct vs_err *err)
 	return vs_loop_add(s->loop, s->signal_fd, EPOLLIN, on_signal, s, &s->signal_src, err);
 }
 
+static void
+token_status(void *arg, size_t token, struct vs_keeper_status *ret)
+{
+	const struct vs_server *s = arg;
+	if (token < s->n_tokens)
+		vs_keeper_status(s->tokens[token].keeper, ret);
+}
+
+static VS_RC
+make_watch(struct vs_server *s, struct vs_err *err)
+{
+	const struct vs_watch_env env = {.core = s->env.core,
+		.loop = s->loop,
+		.work = s->work,
+		.private_agent = s->env.private_fd >= 0,
+		.status = token_status,
+		.arg = s};
+	VS_TRY(vs_watch_new(&env, &s->watch, err));
+	vs_watch_touch(s->watch);
+	return VS_OK;
+}
+
 static VS_RC
 make_tokens(struct vs_server *s, struct vs_err *err)
 {
@@ -102,7 +125,8 @@ make_tokens(struct vs_server *s, struct vs_err *err)
 		const struct vs_keeper_env env = {.core = s->env.core,
 			.loop = s->loop,
 			.work = s->work,
-			.token = &conf->tokens[i]};
+			.token = &conf->tokens[i],
+			.watch = s->watch};
 		VS_TRY(vs_keeper_new(&env, &s->tokens[i].keeper, err));
 		s->n_tokens = i + 1;
 		VS_TRY(vs_metadata_new(&env, &s->tokens[i].metadata, err));
@@ -122,6 +146,7 @@ set_up(struct vs_server *s, struct vs_err *err)
 		/* With audit = required and no log, it serves and refuses with that reason. */
 		if (vs_failed(vs_record_start(s->env.core, s->env.private_fd >= 0, NULL)))
 			vs_log(&s->env.log, VS_LOG_ERROR, "agent", "the start was not recorded");
+		VS_TRY(make_watch(s, err));
 		VS_TRY(make_tokens(s, err));
 	}
 	if (s->env.listen_fd >= 0)
@@ -152,6 +177,7 @@ tear_down(struct vs_server *s, bool *ret_clean)
 	if (s->ending || !private)
 		revoke_all(s);
 	vs_timer_clear(&s->listen_timer);
+	vs_watch_stop(s->watch);
 	if (s->listen_src)
 		vs_loop_remove(s->listen_src);
 	if (s->env.listen_fd >= 0)
@@ -171,6 +197,7 @@ tear_down(struct vs_server *s, bool *ret_clean)
 		vs_metadata_free(s->tokens[i].metadata);
 	}
 	free(s->tokens);
+	vs_watch_free(s->watch);
 	if (s->signal_src)
 		vs_loop_remove(s->signal_src);
 	if (s->signal_fd >= 0)

@@ -22,10 +22,13 @@ struct vs_token_slot {
 	int64_t pin_hold_boot_ns;
 };
 
+struct vs_watch;
+
 struct vs_server {
 	struct vs_server_env env;
 	struct vs_loop *loop;
 	struct vs_work *work;
+	struct vs_watch *watch;
 	struct vs_loop_src *listen_src, *signal_src;
 	struct vs_timer listen_timer; /* runs while no connection can be taken */
 	int signal_fd;

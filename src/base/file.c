@@ -91,9 +91,9 @@ read_all(int fd, const char *path, size_t max, struct vs_buf *out, struct vs_err
 	}
 }
 
-VS_RC
-vs_file_read(const char *path, size_t max, enum vs_file_check check, struct vs_buf *out,
-	struct vs_err *err)
+/* Opened, and found to be what check demands. */
+static VS_RC
+open_checked(const char *path, enum vs_file_check check, int *ret, struct vs_err *err)
 {
 	const int follow = check == VS_FILE_ANY || check == VS_FILE_KERNEL ? 0 : O_NOFOLLOW;
 	VS_CLEANUP(close_fd)
@@ -107,6 +107,24 @@ vs_file_read(const char *path, size_t max, enum vs_file_check check, struct vs_b
 	if (fstat(fd, &st) != 0)
 		VS_FAIL_N(err, CONFIG_FILE, errno, "%s: %s", path, strerror(errno));
 	VS_TRY(check_file(path, &st, check, err));
+	*ret = fd;
+	fd = -1;
+	return VS_OK;
+}
+
+VS_RC
+vs_file_trusted(const char *path, struct vs_err *err)
+{
+	VS_CLEANUP(close_fd) int fd = -1;
+	return open_checked(path, VS_FILE_TRUSTED, &fd, err);
+}
+
+VS_RC
+vs_file_read(const char *path, size_t max, enum vs_file_check check, struct vs_buf *out,
+	struct vs_err *err)
+{
+	VS_CLEANUP(close_fd) int fd = -1;
+	VS_TRY(open_checked(path, check, &fd, err));
 	VS_CLEANUP(vs_buf_done) struct vs_buf got = {.max = max < SIZE_MAX ? max : 0};
 	VS_TRY(read_all(fd, path, max, &got, err));
 	got.max = out->max;

@@ -20,6 +20,8 @@ enum vs_file_check {
  */
 VS_RC vs_file_read(const char *path, size_t max, enum vs_file_check check, struct vs_buf *out,
 	struct vs_err *err);
+/* Would VS_FILE_TRUSTED accept it? For programs, which are run and not read. */
+VS_RC vs_file_trusted(const char *path, struct vs_err *err);
 /* The same from a directory descriptor is not offered: callers give absolute paths. */
 
 /* Write all, across short writes and EINTR. Error: FILE. */

@@ -62,7 +62,7 @@ vs_conf_free(struct vs_conf *c)
 		return;
 	char *const texts[] = {c->path, c->agent_socket, c->agent_program, c->audit_log,
 		c->state_dir, c->ca_bundle, c->release_roots, c->proxy, c->tcti, c->imds,
-		c->event_log, c->evidence_roots};
+		c->event_log, c->evidence_roots, c->metrics_file, c->refusal_hook};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		free(texts[i]);
 	for (size_t i = 0; i < c->n_tokens; i++)

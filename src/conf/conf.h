@@ -68,6 +68,7 @@ struct vs_conf {
 	uint8_t sha256[32]; /* of the file's bytes */
 	bool lab; /* mode = lab */
 	char *agent_socket, *agent_program;
+	char *metrics_file, *refusal_hook; /* NULL: none */
 	char *audit_log; /* NULL: none */
 	bool audit_required;
 	bool audit_checkpoint; /* in the TPM, now and then */

@@ -69,6 +69,12 @@ const struct vs_setting vs_settings[] = {
 	ROW("state-dir", PATH, G(state_dir), VS_LOCALSTATEDIR "/lib/vouchsafe",
 		"Folder of the agent's cache of public data and its TPM lock."),
 	ENUM("log-level", G(log_level), "info", log_levels, "How much the agent logs."),
+	ROW("metrics-file", PATH, G(metrics_file), NULL,
+		"File that the machine's agent writes its numbers to, for Prometheus; default: "
+		"none."),
+	ROW("refusal-hook", PATH, G(refusal_hook), NULL,
+		"Program that is run at each refusal, with the verdict as JSON on its standard "
+		"input."),
 	ROW("ca-bundle", PATH, G(ca_bundle), "/etc/ssl/certs/ca-certificates.crt",
 		"PEM file of the roots that services' TLS certificates are checked against."),
 	ROW("release-roots", PATH, G(release_roots), NULL,
