@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/keeper_impl.h"
+#include "agent/watch.h"
 #include "base/codec.h"
 #include "base/log.h"
 #include "gate/sentence.h"
@@ -153,4 +154,18 @@ vs_attempt_start(
 	VS_TRY(vs_work_post(k->work, &a->job, err));
 	*ret = VS_TAKE(a);
 	return VS_OK;
+}
+
+void
+vs_keeper_tell_watch(const struct vs_keeper *k, const struct vs_attempt *a)
+{
+	const int64_t began = a->deadline_boot_ns -
+		vs_core_conf(k->core)->operation_timeout_ms * INT64_C(1000000);
+	const struct vs_watch_attempt told = {.token = k->token,
+		.renewal = a->renewal,
+		.rc = a->rc,
+		.sentence = a->sentence,
+		.verdict = &a->verdict,
+		.took_ns = vs_boot_now_ns() - began};
+	vs_watch_attempt(k->watch, &told);
 }

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "agent/keeper_impl.h"
-#include "agent/watch.h"
 #include "base/codec.h"
 #include "base/log.h"
 
@@ -303,26 +302,12 @@ vs_keeper_reset_error(struct vs_err *err)
 	VS_FAIL(err, REVOKED, "the TPM was reset or restarted since the keys were released");
 }
 
-static void
-tell_watch(struct vs_keeper *k, const struct vs_attempt *a)
-{
-	const int64_t began = a->deadline_boot_ns -
-		vs_core_conf(k->core)->operation_timeout_ms * INT64_C(1000000);
-	const struct vs_watch_attempt told = {.token = k->token,
-		.renewal = a->renewal,
-		.rc = a->rc,
-		.sentence = a->sentence,
-		.verdict = &a->verdict,
-		.took_ns = vs_boot_now_ns() - began};
-	vs_watch_attempt(k->watch, &told);
-}
-
 void
 vs_keeper_attempt_done(struct vs_keeper *k, struct vs_attempt *a)
 {
 	enum vs_gate_event event = vs_gate_event_of(a->rc.code);
 	k->attempt = NULL;
-	tell_watch(k, a);
+	vs_keeper_tell_watch(k, a);
 	if (event == VS_GATE_GRANTED && vs_gate_open(k->state) &&
 		tpm_was_reset(k, a->attestation)) {
 		struct vs_err err = {0};

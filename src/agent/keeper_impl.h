@@ -87,6 +87,7 @@ struct vs_attempt {
 /* Start one; vs_keeper_attempt_done() is told its end. */
 VS_RC vs_attempt_start(
 	struct vs_keeper *k, struct vs_who who, struct vs_attempt **ret, struct vs_err *err);
+void vs_keeper_tell_watch(const struct vs_keeper *k, const struct vs_attempt *a);
 void vs_attempt_free(struct vs_attempt *a);
 /* rekey.c: the vault has to agree again for each key in use. On the attempt's worker. */
 VS_RC vs_attempt_release_again(
