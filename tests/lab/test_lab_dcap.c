@@ -67,8 +67,7 @@ changed_parts_are_refused_by_name(void **state)
 		{48 + 48, LAB_CHECK_DCAP_SIGNATURE}, /* debug attribute */
 		{48 + 320, LAB_CHECK_DCAP_SIGNATURE}, /* report data */
 		{432, LAB_CHECK_DCAP_FORM}, /* length */
-		{436, LAB_CHECK_DCAP_SIGNATURE},
-		{500, LAB_CHECK_QE_BINDING}, /* attestation key */
+		{436, LAB_CHECK_DCAP_SIGNATURE}, {500, LAB_CHECK_QE_BINDING}, /* attestation key */
 		{564, LAB_CHECK_QE_SIGNATURE}, /* report of the quoting enclave */
 		{564 + 128, LAB_CHECK_QE_SIGNATURE}, /* its signer */
 		{564 + 384, LAB_CHECK_QE_SIGNATURE},

@@ -7,6 +7,7 @@
 #include "base/codec.h"
 #include "lab/lab_entra.h"
 #include "lab/lab_policy.h"
+#include "lab/lab_roots.h"
 #include "lab/maa_client.h"
 
 static void
@@ -321,6 +322,146 @@ attests_bare_hardware_reports(void **state)
 	fixture_tamper(&maa_fixture, "undo");
 }
 
+/* b64url of bytes as a JSON string. */
+static json_t *
+b64u(struct vs_bytes b)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf text = {0};
+	assert_false(vs_failed(vs_b64url_encode(b, &text, NULL)));
+	return json_string(vs_buf_cstr(&text));
+}
+
+/* A report of real hardware, with its chain, as a client would send it. */
+static json_t *
+real_snp_body(size_t flip)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf report = fixture_file("lab/snp/snp_report.bin");
+	VS_CLEANUP(vs_buf_done) struct vs_buf runtime = fixture_file("lab/snp/runtime.json");
+	VS_CLEANUP(vs_buf_done) struct vs_buf ca = fixture_file("lab/snp/ask_ark_milan.pem");
+	VS_CLEANUP(vs_buf_done) struct vs_buf der = fixture_file("lab/snp/vcek.der");
+	VS_CLEANUP(vs_buf_done) struct vs_buf chain = {0};
+	const unsigned char *p = der.p;
+	struct vs_err err = {0};
+	X509 *vcek = d2i_X509(NULL, &p, (long)der.n);
+	assert_ok(lab_hwcert_pem(vcek, &chain, &err), &err);
+	assert_ok(vs_buf_add(&chain, ca.p, ca.n, &err), &err);
+	X509_free(vcek);
+	report.p[flip] ^= flip != 0;
+	json_t *inner = json_pack("{s:o,s:o}", "SnpReport", b64u(vs_buf_view(&report)),
+		"VcekCertChain", b64u(vs_buf_view(&chain)));
+	char *text = json_dumps(inner, JSON_COMPACT);
+	json_t *body = json_pack("{s:o,s:{s:o,s:s}}", "report", b64u(vs_bytes_str(text)),
+		"runtimeData", "data", b64u(vs_buf_view(&runtime)), "dataType", "JSON");
+	free(text);
+	json_decref(inner);
+	return body;
+}
+
+static void
+attests_reports_of_real_hardware(void **state)
+{
+	(void)state;
+	json_t *body = real_snp_body(0), *claims = snp_call(body, 200, NULL);
+	assert_non_null(json_object_get(json_object_get(claims, "x-ms-runtime"), "keys"));
+	assert_null(json_object_get(claims, "x-ms-compliance-status"));
+	assert_true(json_is_true(json_object_get(claims, "vouchsafe-lab")));
+	json_decref(claims);
+	json_decref(body);
+	body = real_snp_body(0x90);
+	snp_call(body, 400, "SnpReportSignature");
+	json_decref(body);
+}
+
+static json_t *
+quote_call(const char *type, const char *member, struct vs_bytes quote, int status)
+{
+	char path[40];
+	json_t *body = json_object(), *claims = NULL;
+	json_object_set_new(body, member, b64u(quote));
+	char *text = json_dumps(body, 0);
+	snprintf(path, sizeof path, "/attest/%s", type);
+	VS_CLEANUP(maa_call_done)
+	struct maa_call c = {.method = "POST",
+		.path = path,
+		.version = "2023-04-01-preview",
+		.body = vs_bytes_str(text)};
+	json_t *o = maa_call(&c);
+	if (c.resp.status != status)
+		fail_msg("%d %s: %s", c.resp.status, maa_error(o, "code"), maa_error(o, "message"));
+	if (status == 200) {
+		maa_assert_signed(json_string_value(json_object_get(o, "token")));
+		claims = maa_json(json_string_value(json_object_get(o, "token")), 1);
+	}
+	json_decref(o);
+	json_decref(body);
+	free(text);
+	return claims;
+}
+
+static const char *
+text_of(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+	return s ? s : "";
+}
+
+static void
+attests_trust_domains(void **state)
+{
+	(void)state;
+	VS_CLEANUP(vs_buf_done) struct vs_buf q = fixture_file("maa/evidence/td_quote_v4.dat");
+	json_t *c = quote_call("TdxVm", "quote", vs_buf_view(&q), 200);
+	assert_string_equal(text_of(c, "x-ms-attestation-type"), "tdxvm");
+	assert_string_equal(text_of(c, "eat_profile"), "https://aka.ms/maa-eat-profile-tdxvm");
+	assert_int_equal(strlen(text_of(c, "tdx_mrtd")), 96);
+	assert_int_equal(strlen(text_of(c, "tdx_report_data")), 128);
+	assert_int_equal(strlen(text_of(c, "tdx_td_attributes")), 16);
+	assert_string_equal(text_of(c, "dbgstat"), "disabled");
+	assert_true(json_is_false(json_object_get(c, "tdx_td_attributes_debug")));
+	/* Nothing is known about the firmware's standing, and the lab does not make it up. */
+	assert_string_equal(text_of(c, "attester_tcb_status"), "OutOfDate");
+	assert_null(json_object_get(c, "x-ms-compliance-status"));
+	json_decref(c);
+	quote_call("SgxEnclave", "quote", vs_buf_view(&q), 400);
+	q.p[48 + 136] ^= 1;
+	quote_call("TdxVm", "quote", vs_buf_view(&q), 400);
+	VS_CLEANUP(vs_buf_done)
+	struct vs_buf sgx = fixture_file("evidence/intel/sgx-v3/sgx_quote");
+	json_decref(quote_call("SgxEnclave", "quote", vs_buf_view(&sgx), 200));
+	quote_call("TdxVm", "quote", vs_buf_view(&sgx), 400);
+	quote_call("OpenEnclave", "report", vs_buf_view(&sgx), 400);
+}
+
+/* A rotated key signs; the old one stays until it is forgotten. */
+static void
+rotates_its_key(void **state)
+{
+	(void)state;
+	char error[64] = "";
+	struct vs_err err = {0};
+	size_t before = 0;
+	for (int i = 0; i < 3; i++) {
+		json_t *jwks = maa_jwks();
+		const size_t n = json_array_size(json_object_get(jwks, "keys"));
+		assert_int_equal(n, i == 0 ? 3 : i == 1 ? 4 : 3);
+		assert_true(n != before);
+		before = n;
+		json_decref(jwks);
+		char *token = maa_attest("AttestationInfo", error);
+		assert_non_null(token);
+		maa_assert_signed(token);
+		assert_ok(lab_maa_rotate(maa_fixture.lab.maa, i == 1, &err), &err);
+		json_t *head = maa_json(token, 0);
+		jwks = maa_jwks();
+		char *now = json_dumps(jwks, JSON_COMPACT | JSON_SORT_KEYS);
+		assert_int_equal(strstr(now, text_of(head, "kid")) != NULL, i != 1);
+		free(now);
+		json_decref(jwks);
+		json_decref(head);
+		free(token);
+	}
+}
+
 int
 main(void)
 {
@@ -332,6 +473,9 @@ main(void)
 		cmocka_unit_test(keeps_its_own_claims_from_the_policy),
 		cmocka_unit_test(lets_its_policies_be_read_and_changed_with_a_bearer),
 		cmocka_unit_test(attests_bare_hardware_reports),
+		cmocka_unit_test(attests_reports_of_real_hardware),
+		cmocka_unit_test(attests_trust_domains),
+		cmocka_unit_test(rotates_its_key),
 	};
 	return cmocka_run_group_tests(tests, maa_start, maa_stop);
 }

@@ -2,6 +2,10 @@
 /* POST /attest/SevSnpVm: a bare hardware report, with or without the data it stands for. */
 #include <string.h>
 
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/sha.h>
+
 #include "base/codec.h"
 #include "lab/lab_claims.h"
 #include "lab/lab_machine.h"
@@ -39,22 +43,78 @@ read_request(const json_t *body, struct snp_request *r, struct lab_maa_error *e)
 		lab_maa_data_read(body, "initTimeData", &r->init, e);
 }
 
+/* SHA-256 of the keys of AMD's roots: Milan, Genoa, Turin. */
+static const char *const amd_roots[] = {
+	"9f056bee44377e29308cb5ffa895bdfb62d18881fa6bed8d6f075b0204089cb9",
+	"429a69c9422aa258ee4d8db5fcda9c6470ef15f8cd5a9cebd6cbc7d90b863831",
+	"4f125410563a2ab9a50356f9243f6fe0b6f73de98603f53f90339c70e9d7ad08",
+};
+
+static bool
+is_amd_root(X509 *cert)
+{
+	unsigned char *der = NULL;
+	uint8_t digest[32];
+	char hex[65];
+	const int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
+	if (n <= 0)
+		return false;
+	SHA256(der, (size_t)n, digest);
+	OPENSSL_free(der);
+	vs_hex_str(digest, sizeof digest, hex, sizeof hex);
+	for (size_t i = 0; i < sizeof amd_roots / sizeof amd_roots[0]; i++)
+		if (strcmp(hex, amd_roots[i]) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * A report of real hardware brings AMD's root along; it is then judged up to that root. It never
+ * is one of the lab's machine, so no compliance is stated.
+ */
+static X509 *
+amd_root_of(struct vs_bytes pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
+	X509 *cert = NULL, *found = NULL;
+	for (int i = 0; bio && !found && i < 4; i++) {
+		cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+		if (cert && is_amd_root(cert))
+			found = cert;
+		else
+			X509_free(cert);
+	}
+	BIO_free(bio);
+	ERR_clear_error();
+	return found;
+}
+
+static bool
+verify(struct lab_maa *maa, const struct snp_request *r, bool *compliant, struct lab_maa_error *e)
+{
+	struct lab_anchors anchors;
+	struct lab_refusal why = {0};
+	if (vs_failed(lab_anchors_make(
+		    lab_machine_roots(maa->lab->machine), lab_now(maa->lab), &anchors, NULL)))
+		return lab_maa_fail(e, 500, "InternalError", "no memory");
+	X509 *amd = amd_root_of(vs_buf_view(&r->chain));
+	if (amd)
+		anchors.ark = amd;
+	const bool ok = lab_verify_snp(vs_buf_view(&r->report), vs_buf_view(&r->chain),
+		r->runtime.there ? vs_buf_view(&r->runtime.bytes) : vs_bytes_of(NULL, 0), &anchors,
+		compliant, &why);
+	*compliant = *compliant && !amd;
+	X509_free(amd);
+	return ok || lab_maa_refused(e, &why);
+}
+
 static bool
 make_claims(struct lab_maa *maa, const json_t *body, json_t *claims, struct lab_maa_error *e)
 {
 	VS_CLEANUP(request_done) struct snp_request r = {0};
-	struct lab_anchors anchors;
-	struct lab_refusal why = {0};
 	bool compliant = false;
-	if (!read_request(body, &r, e))
+	if (!read_request(body, &r, e) || !verify(maa, &r, &compliant, e))
 		return false;
-	if (vs_failed(lab_anchors_make(
-		    lab_machine_roots(maa->lab->machine), lab_now(maa->lab), &anchors, NULL)))
-		return lab_maa_fail(e, 500, "InternalError", "no memory");
-	if (!lab_verify_snp(vs_buf_view(&r.report), vs_buf_view(&r.chain),
-		    r.runtime.there ? vs_buf_view(&r.runtime.bytes) : vs_bytes_of(NULL, 0),
-		    &anchors, &compliant, &why))
-		return lab_maa_refused(e, &why);
 	lab_claims_snp(claims, r.report.p);
 	if (compliant && r.runtime.there)
 		json_object_set_new(
