@@ -44,6 +44,12 @@ for way in refused reset silent stall close 500 503 504 429 403 tls-expired; do
 done
 sign
 signed_by "the primary is back" "$MAA_URL"
+"$LAB" attestation rotate --dir "$D" >/dev/null
+sign
+signed_by "after a rotation the new key is believed" "$MAA_URL"
+"$LAB" attestation rotate --forget --dir "$D" >/dev/null
+sign
+signed_by "and after one that forgets the old key" "$MAA_URL"
 "$LAB" fault maa refused --dir "$D" >/dev/null
 "$LAB" fault maa-shared refused --dir "$D" >/dev/null
 sign

@@ -103,6 +103,36 @@ compares_values_with_their_types(void **state)
 }
 
 static void
+conditions_can_be_negated(void **state)
+{
+	(void)state;
+	static const char claims[] = "{\"b\":true,\"n\":7}";
+	static const struct {
+		const char *cond;
+		bool holds;
+	} cases[] = {
+		{"![type==\"none\"]", true},
+		{"![type==\"n\"]", false},
+		{"![type==\"n\", value==8]", true},
+		{"![type==\"n\", value==7]", false},
+		{"![type==\"none\"] && [type==\"n\"]", true},
+		{"[type==\"n\"] && ![type==\"b\"]", false},
+		{"!c:[type==\"none\"] && d:[type==\"n\"] && [value==d.value]", true},
+		{"d:[type==\"n\"] && ![type==\"b\", value==d.value]", true},
+		{"! [ value==7 ] ", false},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char text[256];
+		snprintf(text, sizeof text, "version=1.2;authorizationrules{%s => permit();};",
+			cases[i].cond);
+		struct lab_policy_result r = run(text, claims);
+		if ((r.decision == LAB_PERMIT) != cases[i].holds)
+			fail_msg("%s", cases[i].cond);
+		lab_policy_result_done(&r);
+	}
+}
+
+static void
 issues_claims(void **state)
 {
 	(void)state;
@@ -165,7 +195,14 @@ refuses_what_is_not_a_policy_and_says_where(void **state)
 		"version=1.0;",
 		"version=1.0;authorizationrules{=>permit();}",
 		"version=2.0;authorizationrules{=>permit();};",
-		"version=1.2;authorizationrules{=>permit();};",
+		"version=1.3;authorizationrules{=>permit();};",
+		"version=1.1;authorizationrules{![type==\"a\"]=>permit();};",
+		"version=1.2;authorizationrules{!=>permit();};",
+		"version=1.2;authorizationrules{!![type==\"a\"]=>permit();};",
+		"version=1.2;authorizationrules{=>permit();};issuancerules{"
+		"!c:[type==\"a\"]=>issue(type=\"b\", value=c.value);};",
+		"version=1.2;authorizationrules{!c:[type==\"a\"]=>permit();};issuancerules{"
+		"=>issue(type=\"b\", value=NegateBool(true));};",
 		"version=1.0;configurationrules{};authorizationrules{=>permit();};",
 		HEAD "=>permit()};",
 		HEAD "permit();};",
@@ -281,6 +318,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(permits_only_with_a_permit_and_without_a_deny),
 		cmocka_unit_test(compares_values_with_their_types),
+		cmocka_unit_test(conditions_can_be_negated),
 		cmocka_unit_test(issues_claims),
 		cmocka_unit_test(keeps_properties_apart_from_claims),
 		cmocka_unit_test(takes_comments_and_any_white_space),

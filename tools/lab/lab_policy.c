@@ -22,6 +22,7 @@ struct parser {
 	const char *text; /* of the token; strings without quotes */
 	size_t n;
 	const char *last_end; /* end of the token before */
+	unsigned minor; /* of the policy's version */
 };
 
 static vs_rc
@@ -164,7 +165,8 @@ static vs_rc
 take_cond_name(struct parser *ps, const struct lab_rule *rule, size_t *ret)
 {
 	for (size_t i = 0; i < rule->n_conds; i++) {
-		if (rule->conds[i].ident[0] && at(ps, T_IDENT, rule->conds[i].ident)) {
+		if (rule->conds[i].ident[0] && !rule->conds[i].negated &&
+			at(ps, T_IDENT, rule->conds[i].ident)) {
 			*ret = i;
 			return next(ps);
 		}
@@ -220,6 +222,10 @@ take_cond(struct parser *ps, struct lab_rule *rule)
 	if (rule->n_conds == LAB_CONDS_MAX)
 		return offending(ps, "at most eight conditions");
 	struct lab_cond *c = &rule->conds[rule->n_conds];
+	if (ps->minor >= 2 && at(ps, T_MARK, "!")) {
+		c->negated = true;
+		VS_TRY(next(ps));
+	}
 	if (ps->tok == T_IDENT) {
 		if (ps->n >= sizeof c->ident)
 			return offending(ps, "a shorter name");
@@ -354,9 +360,9 @@ take_policy(struct parser *ps, struct lab_policy *policy)
 	VS_TRY(take_number(ps, &major));
 	VS_TRY(expect(ps, T_MARK, "."));
 	VS_TRY(take_number(ps, &minor));
-	if (major != 1 || minor < 0 || minor > 1)
-		return offending(ps, "version 1.0 or 1.1, which is what the lab evaluates");
-	policy->minor = (unsigned)minor;
+	if (major != 1 || minor < 0 || minor > 2)
+		return offending(ps, "version 1.0, 1.1 or 1.2");
+	policy->minor = ps->minor = (unsigned)minor;
 	VS_TRY(expect(ps, T_MARK, ";"));
 	if (minor >= 1)
 		VS_TRY(take_section(ps, LAB_S_CONFIGURATION, "configurationrules", policy));

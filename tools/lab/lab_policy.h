@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The attestation policy language, versions 1.0 and 1.1: parsed and evaluated.
+ * The attestation policy language, versions 1.0 to 1.2 without the functions of 1.2: parsed and
+ * evaluated.
  *
  * Claims are (type, value, valueType, issuer). A condition holds if a claim satisfies all its
  * tests; a name in front of it stands for the set of those claims; conditions are joined by "&&".
+ * With "!" in front (1.2) it holds if no claim satisfies all of them.
  * Actions: permit, deny, add, issue, issueproperty. deny wins over permit wherever it stands.
  */
 #ifndef LAB_LAB_POLICY_H

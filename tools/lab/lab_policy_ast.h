@@ -37,6 +37,7 @@ struct lab_test {
 
 struct lab_cond {
 	char ident[LAB_IDENT_MAX];
+	bool negated; /* 1.2: holds if no claim satisfies the tests; stands for no claim */
 	size_t n;
 	struct lab_test tests[LAB_TESTS_MAX];
 };

@@ -117,7 +117,7 @@ rule_matches(const struct run *run, const struct lab_rule *rule, struct matches 
 			if (all)
 				m->at[k][m->n[k]++] = i;
 		}
-		if (m->n[k] == 0)
+		if ((m->n[k] == 0) != rule->conds[k].negated)
 			return false;
 	}
 	return true;
