@@ -163,6 +163,8 @@ check_form(const struct vs_schema *row, const CK_ATTRIBUTE *a)
 static bool
 wrong_way(const struct vs_schema *row, const struct vs_attrs *have, const CK_ATTRIBUTE *a)
 {
+	if (!(row->rights & (VS_UP_ONLY | VS_DOWN_ONLY)))
+		return false;
 	const bool old = vs_attrs_bool(have, row->type, false);
 	const bool now = *(const CK_BYTE *)a->pValue == CK_TRUE;
 	return ((row->rights & VS_UP_ONLY) && old && !now) ||

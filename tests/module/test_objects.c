@@ -803,6 +803,27 @@ every_row_of_the_mechanism_table_works(void **state)
 	assert_true(done >= vs_mech_count());
 }
 
+static void
+an_attribute_can_be_emptied(void **state)
+{
+	(void)state;
+	const CK_SESSION_HANDLE s = p11_open();
+	CK_OBJECT_CLASS class = CKO_DATA;
+	CK_ATTRIBUTE t[] = {ATTR(CKA_CLASS, class), BYTES(CKA_LABEL, "x", 1)};
+	CK_ATTRIBUTE none[] = {BYTES(CKA_LABEL, NULL, 0)};
+	CK_OBJECT_HANDLE h = 0, copy = 0;
+	CK_ULONG n = 7;
+	uint8_t out[8];
+	assert_rv_ok(C_CreateObject(s, t, COUNT(t), &h));
+	assert_rv_ok(C_CopyObject(s, h, none, 1, &copy));
+	assert_rv_ok(get(s, copy, CKA_LABEL, out, &n));
+	assert_int_equal(n, 0);
+	assert_rv_ok(C_SetAttributeValue(s, h, none, 1));
+	n = 7;
+	assert_rv_ok(get(s, h, CKA_LABEL, out, &n));
+	assert_int_equal(n, 0);
+}
+
 int
 main(void)
 {
@@ -812,6 +833,7 @@ main(void)
 		T(templates_are_checked),
 		T(wrap_never_meets_decrypt_nor_unwrap_encrypt),
 		T(protection_only_grows),
+		T(an_attribute_can_be_emptied),
 		T(generated_keys_work_and_hide),
 		T(hmac_and_cmac_equal_those_made_elsewhere),
 		T(ecdh_agrees_with_the_other_side),
