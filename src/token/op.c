@@ -202,10 +202,18 @@ vs_op_find(struct vs_session *s, struct vs_op *op, CK_OBJECT_HANDLE h, CK_ATTRIB
 	return CKR_OK;
 }
 
+/* A key that is here already needs the second factor as much as one that is fetched. */
+static bool
+logged_out(const struct vs_session *s, const struct vs_op *op)
+{
+	return op->ukey != NULL && s->token->conf->login == VS_LOGIN_PIN &&
+		!atomic_load(&s->token->logged_in);
+}
+
 VS_CK
 vs_op_open(struct vs_session *s, struct vs_op *op)
 {
-	if (op->key != NULL && vs_ukey_allows(op->ukey, false) == VS_E_OK)
+	if (op->key != NULL && !logged_out(s, op) && vs_ukey_allows(op->ukey, false) == VS_E_OK)
 		return CKR_OK;
 	drop_key(op);
 	return vs_keyuse_open(s->token, op->object, &op->key, &op->ukey);
@@ -307,6 +315,11 @@ vs_op_room(size_t need, bool exact, const void *out, CK_ULONG *out_n, CK_RV *ret
 VS_CK
 vs_op_allowed(struct vs_session *s, struct vs_op *op)
 {
+	if (logged_out(s, op)) {
+		vs_op_end(op);
+		drop_key(op);
+		return CKR_USER_NOT_LOGGED_IN;
+	}
 	const enum vs_code code = vs_ukey_allows(op->ukey, true);
 	if (code == VS_E_OK)
 		return CKR_OK;

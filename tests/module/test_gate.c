@@ -390,6 +390,33 @@ login_pin_sends_the_pin_and_guards_the_keys(void **state)
 	assert_rv_ok(C_Finalize(NULL));
 }
 
+/* The session still has the key of its last operation, and another one has begun to use it. */
+static void
+logout_ends_what_the_pin_had_opened(void **state)
+{
+	(void)state;
+	fake_reset();
+	fake_agent()->profile.tokens[0].login = VS_LOGIN_PIN;
+	assert_rv_ok(C_Initialize(NULL));
+	const CK_SESSION_HANDLE s = p11_open();
+	const CK_SESSION_HANDLE begun = p11_open();
+	assert_rv_ok(C_Login(s, CKU_USER, STR("1234"), 4));
+	assert_rv_ok(sign_init(s, "rsa2048"));
+	assert_rv_ok(sign(s));
+	assert_rv_ok(sign_init(begun, "rsa2048"));
+	const CK_OBJECT_HANDLE pub = p11_find(s, CKO_PUBLIC_KEY, "rsa2048");
+	assert_rv_ok(C_Logout(s));
+	assert_rv(sign_init(s, "rsa2048"), CKR_USER_NOT_LOGGED_IN);
+	assert_rv(sign(begun), CKR_USER_NOT_LOGGED_IN);
+	assert_rv(sign(begun), CKR_OPERATION_NOT_INITIALIZED);
+	/* What needs no key of the token goes on. */
+	assert_rv_ok(C_VerifyInit(s, MECH(CKM_SHA256_RSA_PKCS), pub));
+	assert_rv_ok(C_Login(begun, CKU_USER, STR("1234"), 4));
+	assert_rv_ok(sign_init(begun, "rsa2048"));
+	assert_rv_ok(sign(begun));
+	assert_rv_ok(C_Finalize(NULL));
+}
+
 static void
 visible_attested_hides_what_was_shown(void **state)
 {
@@ -429,6 +456,7 @@ main(void)
 		T(ended_keys_are_dropped_at_the_next_call),
 		cmocka_unit_test(login_attest_asks_the_gate_and_says_so),
 		cmocka_unit_test(login_pin_sends_the_pin_and_guards_the_keys),
+		cmocka_unit_test(logout_ends_what_the_pin_had_opened),
 		cmocka_unit_test(visible_attested_hides_what_was_shown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
