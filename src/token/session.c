@@ -79,6 +79,19 @@ take_free(struct vs_stripe *stripe)
 	return s;
 }
 
+/*
+ * Sessions that one thread opens and another closes gather in the other's stripe: what is free
+ * anywhere is used before the table grows.
+ */
+static struct vs_session *
+take_any(struct vs_instance *inst, struct vs_stripe *mine)
+{
+	struct vs_session *s = take_free(mine);
+	for (size_t i = 0; i < VS_STRIPES && s == NULL; i++)
+		s = take_free(&inst->stripes[i]);
+	return s;
+}
+
 static void
 give_free(struct vs_stripe *stripe, struct vs_session *s)
 {
@@ -100,10 +113,10 @@ vs_session_open(struct vs_instance *inst, CK_SLOT_ID slot, CK_FLAGS flags, CK_SE
 	if (ret == NULL || (flags & ~(CKF_SERIAL_SESSION | CKF_RW_SESSION)))
 		return CKR_ARGUMENTS_BAD;
 	struct vs_stripe *stripe = my_stripe(inst);
-	struct vs_session *s = take_free(stripe);
+	struct vs_session *s = take_any(inst, stripe);
 	while (s == NULL) {
 		VS_CK_TRY(add_chunk(inst, stripe));
-		s = take_free(stripe);
+		s = take_any(inst, stripe);
 	}
 	(void)pthread_mutex_lock(&s->lock);
 	/*

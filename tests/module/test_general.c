@@ -562,6 +562,45 @@ threads_work_beside_each_other(void **state)
 	}
 }
 
+enum { POOL = 4000 };
+
+static void *
+close_all_of(void *arg)
+{
+	const CK_SESSION_HANDLE *s = arg;
+	for (size_t i = 0; i < POOL / 4; i++) {
+		if (C_CloseSession(s[i]) != CKR_OK)
+			return arg;
+	}
+	return NULL;
+}
+
+/* Pools do this: the table must not grow by it. */
+static void
+sessions_closed_by_other_threads_are_used_again(void **state)
+{
+	(void)state;
+	static CK_SESSION_HANDLE s[POOL];
+	struct vs_instance *inst = atomic_load(&vs_module_instance);
+	pthread_t t[4];
+	size_t before = 0;
+	for (int round = 0; round < 8; round++) {
+		for (size_t i = 0; i < POOL; i++)
+			s[i] = p11_open();
+		for (size_t i = 0; i < COUNT(t); i++)
+			assert_int_equal(
+				pthread_create(&t[i], NULL, close_all_of, &s[i * POOL / 4]), 0);
+		for (size_t i = 0; i < COUNT(t); i++) {
+			void *r = NULL;
+			pthread_join(t[i], &r);
+			assert_null(r);
+		}
+		if (round == 0)
+			before = inst->n_chunks;
+	}
+	assert_int_equal(inst->n_chunks, before);
+}
+
 static void *
 init_once(void *arg)
 {
@@ -666,6 +705,7 @@ main(void)
 		T(writing_is_refused_call_by_call),
 		T(a_forked_child_starts_anew_with_the_same_profile),
 		T(threads_work_beside_each_other),
+		T(sessions_closed_by_other_threads_are_used_again),
 		cmocka_unit_test(initialize_and_finalize_stand_races),
 		T(errno_and_the_error_queue_stay_as_they_were),
 	};
