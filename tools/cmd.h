@@ -22,5 +22,6 @@ int vs_cmd_gate(int argc, char **argv);
 int vs_cmd_policy(int argc, char **argv);
 int vs_cmd_status(int argc, char **argv);
 int vs_cmd_token(int argc, char **argv);
+int vs_cmd_volume(int argc, char **argv);
 
 #endif

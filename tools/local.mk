@@ -10,9 +10,10 @@ vouchsafe_SOURCES = \
 	%D%/cli.c %D%/cli.h \
 	%D%/cmd_attest.c %D%/cmd_audit.c %D%/cmd_conf.c %D%/cmd_doctor.c %D%/cmd_evidence.c \
 	%D%/doctor.h %D%/doctor_files.c %D%/doctor_machine.c %D%/doctor_services.c %D%/libver.c %D%/libver.h \
-	%D%/cmd_gate.c %D%/cmd_policy.c %D%/cmd_status.c %D%/cmd_token.c
-vouchsafe_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)
-vouchsafe_LDADD = libvsclient.la $(VS_SERVICE_LIBS)
+	%D%/cmd_gate.c %D%/cmd_policy.c %D%/cmd_status.c %D%/cmd_token.c \
+	%D%/cmd_volume.c %D%/volume_header.c %D%/volume_header.h
+vouchsafe_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir) $(CRYPTSETUP_CFLAGS)
+vouchsafe_LDADD = libvsclient.la $(VS_SERVICE_LIBS) $(CRYPTSETUP_LIBS)
 
 libexec_PROGRAMS += vouchsafe-agent
 vouchsafe_agent_SOURCES = %D%/agent.c
@@ -24,3 +25,11 @@ tests_unit_test_libver_SOURCES = tests/unit/test_libver.c tools/libver.c tools/l
 tests_unit_test_libver_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)
 tests_unit_test_libver_LDADD = -lcmocka
 TESTS += tests/unit/test_libver
+
+check_PROGRAMS += tests/unit/test_volume_header
+tests_unit_test_volume_header_SOURCES = tests/unit/test_volume_header.c tools/volume_header.c
+tests_unit_test_volume_header_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)
+tests_unit_test_volume_header_LDADD = libvsjose.la libvscrypto.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) -lcmocka
+TESTS += tests/unit/test_volume_header
+TESTS += tests/interop/volume.sh
+EXTRA_DIST += tests/interop/volume.sh

@@ -22,6 +22,7 @@ static const struct command {
 	{"policy", vs_cmd_policy, "test, compare, hash or draft a policy"},
 	{"status", vs_cmd_status, "state of each token, lease, last verdict"},
 	{"token", vs_cmd_token, "verify an attestation token offline"},
+	{"volume", vs_cmd_volume, "enroll, open and close data volumes (LUKS2)"},
 };
 
 static void

@@ -25,7 +25,7 @@ quietly "what file says" sh -c 'cd /build && file vouchsafe vouchsafe-agent vouc
 ok "everything builds without a warning"
 
 emulated() { # PROGRAM ARGUMENTS...
-	inside env VS_SRCDIR=/src VS_BUILDDIR=/build qemu-aarch64-static -L /usr/aarch64-linux-gnu "$@"
+	inside env VS_SRCDIR=/src VS_BUILDDIR=/build timeout 300 qemu-aarch64-static -L /usr/aarch64-linux-gnu "$@"
 }
 version=$(emulated /build/vouchsafe --version)
 [ "$version" = "vouchsafe $(sed -n "s/^PACKAGE_VERSION='\(.*\)'$/\1/p" "$R/src/configure")" ] || fail "vouchsafe --version: $version"
@@ -35,7 +35,9 @@ sed 's,^#\(agent-program\|agent-socket\|audit-log\|state-dir\) = .*,,' "$R/src/c
 cmp "$R/tmp/a" "$R/tmp/b" || fail "vouchsafe conf defaults"
 emulated /build/vouchsafe-lab --help >/dev/null || fail "vouchsafe-lab --help"
 ok "the programs run ($version)"
-tests="base json jose policy x509 token_cases token_real crypto_ossl crypto_sign crypto_cipher crypto_keywrap
+# Not tests/unit/test_base: what its forked children see of locked and guarded memory is the kernel's
+# doing, which user emulation does not have.
+tests="json jose policy x509 token_cases token_real crypto_ossl crypto_sign crypto_cipher crypto_keywrap
 crypto_rsa crypto_pkey crypto_badkey crypto_wycheproof crypto_wycheproof_pk proto gate keys_release evidence_hw"
 targets=
 for t in $tests; do targets="$targets tests/unit/test_$t"; done
