@@ -155,6 +155,34 @@ C_SeedRandom(CK_SESSION_HANDLE session, CK_BYTE_PTR seed, CK_ULONG n)
 		seed == NULL && n != 0 ? CKR_ARGUMENTS_BAD : CKR_RANDOM_SEED_NOT_SUPPORTED);
 }
 
+VS_ENTRY
+C_DigestEncryptUpdate(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+	CK_ULONG_PTR out_len)
+{
+	VS_IN_SESSION(session, vs_op_dual_encrypt(s, VS_OP_DIGEST, in, in_len, out, out_len));
+}
+
+VS_ENTRY
+C_DecryptDigestUpdate(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+	CK_ULONG_PTR out_len)
+{
+	VS_IN_SESSION(session, vs_op_dual_decrypt(s, VS_OP_DIGEST, in, in_len, out, out_len));
+}
+
+VS_ENTRY
+C_SignEncryptUpdate(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+	CK_ULONG_PTR out_len)
+{
+	VS_IN_SESSION(session, vs_op_dual_encrypt(s, VS_OP_SIGN, in, in_len, out, out_len));
+}
+
+VS_ENTRY
+C_DecryptVerifyUpdate(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+	CK_ULONG_PTR out_len)
+{
+	VS_IN_SESSION(session, vs_op_dual_decrypt(s, VS_OP_VERIFY, in, in_len, out, out_len));
+}
+
 /* ---- what this token does not do ---------------------------------------------------------------
  */
 
@@ -175,18 +203,6 @@ REFUSE(C_SignRecover,
 REFUSE(C_VerifyRecoverInit,
 	(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key))
 REFUSE(C_VerifyRecover,
-	(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
-		CK_ULONG_PTR out_len))
-REFUSE(C_DigestEncryptUpdate,
-	(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
-		CK_ULONG_PTR out_len))
-REFUSE(C_DecryptDigestUpdate,
-	(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
-		CK_ULONG_PTR out_len))
-REFUSE(C_SignEncryptUpdate,
-	(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
-		CK_ULONG_PTR out_len))
-REFUSE(C_DecryptVerifyUpdate,
 	(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
 		CK_ULONG_PTR out_len))
 REFUSE(C_MessageSignInit,

@@ -399,7 +399,8 @@ void
 vs_token_info(struct vs_token *t, CK_TOKEN_INFO *ret)
 {
 	*ret = (CK_TOKEN_INFO){
-		.flags = CKF_RNG | CKF_WRITE_PROTECTED | CKF_TOKEN_INITIALIZED,
+		.flags = CKF_RNG | CKF_WRITE_PROTECTED | CKF_TOKEN_INITIALIZED |
+			CKF_DUAL_CRYPTO_OPERATIONS,
 		.ulMaxSessionCount = CK_EFFECTIVELY_INFINITE,
 		.ulMaxRwSessionCount = CK_EFFECTIVELY_INFINITE,
 		.ulMaxPinLen = 255,

@@ -13,7 +13,7 @@ libvstoken_la_SOURCES = \
 	%D%/object.c %D%/object.h \
 	%D%/objset.c %D%/objset.h \
 	%D%/op.c %D%/op.h \
-	%D%/op_cipher.c %D%/op_derive.c %D%/op_digest.c %D%/op_gen.c %D%/op_message.c %D%/op_rsa.c \
+	%D%/op_cipher.c %D%/op_derive.c %D%/op_digest.c %D%/op_dual.c %D%/op_gen.c %D%/op_message.c %D%/op_rsa.c \
 	%D%/op_sign.c %D%/op_wrap.c \
 	%D%/param.c %D%/param.h \
 	%D%/refresh.c \

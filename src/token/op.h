@@ -89,6 +89,12 @@ vs_op_verify(struct vs_session *s, const void *in, CK_ULONG in_n, const void *si
 VS_CK vs_op_verify_final(struct vs_session *s, const void *sig, CK_ULONG sig_n);
 VS_CK vs_op_digest_key(struct vs_session *s, CK_OBJECT_HANDLE key);
 
+/* Two operations at a time: other is DIGEST or SIGN, and DIGEST or VERIFY. */
+VS_CK vs_op_dual_encrypt(struct vs_session *s, enum vs_op_kind other, const void *in, CK_ULONG in_n,
+	void *out, CK_ULONG *out_n);
+VS_CK vs_op_dual_decrypt(struct vs_session *s, enum vs_op_kind other, const void *in, CK_ULONG in_n,
+	void *out, CK_ULONG *out_n);
+
 /* End the operation; contexts stay. */
 void vs_op_end(struct vs_op *op);
 /* Forget key and contexts, too. */

@@ -83,7 +83,8 @@ initialize_and_slots_ask_nobody(void **state)
 	assert_rv_ok(C_GetSlotInfo(0, &si));
 	assert_int_equal(si.flags, CKF_TOKEN_PRESENT | CKF_HW_SLOT);
 	assert_rv_ok(C_GetTokenInfo(1, &ti));
-	assert_int_equal(ti.flags, CKF_RNG | CKF_WRITE_PROTECTED | CKF_TOKEN_INITIALIZED);
+	assert_int_equal(ti.flags,
+		CKF_RNG | CKF_WRITE_PROTECTED | CKF_TOKEN_INITIALIZED | CKF_DUAL_CRYPTO_OPERATIONS);
 	assert_memory_equal(ti.label, "lab-hsm                         ", 32);
 	assert_memory_equal(ti.serialNumber, "fedcba9876543210", 16);
 	assert_memory_equal(ti.model, "Vouchsafe LAB   ", 16);
