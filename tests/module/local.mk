@@ -16,7 +16,7 @@ tests_module_fake_pkcs11_la_LIBADD = %D%/libfakemodule.la $(fake_libs)
 
 fake_ldadd = %D%/libfakemodule.la $(fake_libs) -lcmocka
 module_tests = %D%/test_general %D%/test_gate %D%/test_crypto %D%/test_objects \
-	%D%/test_manners
+	%D%/test_manners %D%/test_dual
 check_PROGRAMS += $(module_tests)
 TESTS += $(module_tests)
 tests_module_test_general_SOURCES = %D%/test_general.c %D%/p11.c
@@ -31,9 +31,33 @@ tests_module_test_crypto_LDADD = $(fake_ldadd)
 tests_module_test_objects_SOURCES = %D%/test_objects.c %D%/p11.c
 tests_module_test_objects_CPPFLAGS = $(fake_cppflags)
 tests_module_test_objects_LDADD = $(fake_ldadd)
+tests_module_test_dual_SOURCES = %D%/test_dual.c %D%/p11.c
+tests_module_test_dual_CPPFLAGS = $(fake_cppflags)
+tests_module_test_dual_LDADD = $(fake_ldadd)
 tests_module_test_manners_SOURCES = %D%/test_manners.c %D%/p11.c
 tests_module_test_manners_CPPFLAGS = $(fake_cppflags)
 tests_module_test_manners_LDADD = $(fake_ldadd)
 
 TESTS += tests/rules/check-module.sh %D%/clients.sh %D%/java.sh
 EXTRA_DIST += tests/rules/check-module.sh %D%/clients.sh %D%/java.sh %D%/Client.java
+
+# Threads: a short run always; the long ones, in builds of their own, by make check-full.
+check_PROGRAMS += %D%/stress
+TESTS += %D%/stress
+tests_module_stress_SOURCES = %D%/stress.c
+tests_module_stress_CPPFLAGS = $(fake_cppflags)
+tests_module_stress_LDADD = %D%/libfakemodule.la $(fake_libs)
+STRESS_THREADS = 64
+STRESS_OPERATIONS = 10000
+STRESS_HELGRIND_OPERATIONS = 200
+check-full: check-threads
+check-threads: tests/module/stress
+	tests/module/stress $(STRESS_THREADS) $(STRESS_OPERATIONS)
+	$(MKDIR_P) build-threads
+	cd build-threads && { test -f Makefile || $(abs_srcdir)/configure -q --enable-sanitizers=thread \
+		CC='$(CC)' CFLAGS='-O1 -g'; } && $(MAKE) -s tests/module/stress
+	cd build-threads && TSAN_OPTIONS=halt_on_error=0:exitcode=66 \
+		tests/module/stress $(STRESS_THREADS) $(STRESS_OPERATIONS)
+	if command -v valgrind >/dev/null; then $(LIBTOOL) --mode=execute valgrind -q --tool=helgrind \
+		--error-exitcode=66 tests/module/stress $(STRESS_THREADS) $(STRESS_HELGRIND_OPERATIONS); fi
+.PHONY: check-full check-threads
