@@ -48,6 +48,12 @@ tests_unit_test_evidence_log_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_evidence_log_LDADD = libvsevidence.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) -lcmocka
 TESTS += tests/unit/test_evidence_log
 
+check_PROGRAMS += tests/evidence/test_counter
+tests_evidence_test_counter_SOURCES = tests/evidence/test_counter.c tests/evidence/swtpm.c tests/evidence/swtpm.h
+tests_evidence_test_counter_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_evidence_test_counter_LDADD = $(tests_evidence_test_azguest_LDADD)
+TESTS += tests/evidence/test_counter
+
 check_PROGRAMS += tests/evidence/test_links
 tests_evidence_test_links_SOURCES = tests/evidence/test_links.c tests/evidence/swtpm.c tests/evidence/swtpm.h
 tests_evidence_test_links_CPPFLAGS = $(TEST_CPPFLAGS)
