@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -177,6 +178,23 @@ start(struct vs_instance *inst, struct vs_profile *remembered)
 	return CKR_OK;
 }
 
+/* Hosts close or reuse descriptors they do not own: is this still the log? */
+static bool
+log_is_ours(const struct vs_instance *inst)
+{
+	struct stat st;
+	return inst->log_fd >= 0 && fstat(inst->log_fd, &st) == 0 && st.st_dev == inst->log_dev &&
+		st.st_ino == inst->log_ino;
+}
+
+static void
+close_log(struct vs_instance *inst)
+{
+	if (log_is_ours(inst))
+		(void)close(inst->log_fd);
+	inst->log_fd = -1;
+}
+
 /*
  * What a forked child inherited. Its locks may be held by threads that do not exist here, so
  * nothing is waited for; the pages of the arena are zero already. Keys in OpenSSL's heap were
@@ -191,8 +209,7 @@ abandon(struct vs_instance *old)
 	vs_ossl_abandon(old->ossl);
 	vs_client_abandon(old->client);
 	vs_arena_abandon(old->arena);
-	if (old->log_fd >= 0)
-		(void)close(old->log_fd);
+	close_log(old);
 	return old->profile;
 }
 
@@ -284,9 +301,7 @@ vs_instance_fini(struct vs_instance *inst)
 	inst->arena = NULL;
 	vs_profile_free(inst->profile);
 	inst->profile = NULL;
-	if (inst->log_fd >= 0)
-		(void)close(inst->log_fd);
-	inst->log_fd = -1;
+	close_log(inst);
 	atomic_store(inst->alive, 0);
 	atomic_store_explicit(&inst->state, VS_INST_NONE, memory_order_release);
 	(void)pthread_mutex_unlock(&inst->lock);
@@ -296,23 +311,41 @@ vs_instance_fini(struct vs_instance *inst)
 /* ---- log ---------------------------------------------------------------------------------------
  */
 
+/* A file or a device, and nothing that could block a caller or send it a signal. */
+static void
+open_log(struct vs_instance *inst)
+{
+	struct stat st;
+	inst->log_fd = -1;
+	if (inst->log_path[0] == '\0')
+		return;
+	int fd = open(inst->log_path,
+		O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
+		0600);
+	/* A descriptor below 3 is the host's standard input, output or error. */
+	if (fd >= 0 && fd < 3) {
+		const int up = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		(void)close(fd);
+		fd = up;
+	}
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) != 0 || !(S_ISREG(st.st_mode) || S_ISCHR(st.st_mode))) {
+		(void)close(fd);
+		return;
+	}
+	inst->log_fd = fd;
+	inst->log_dev = st.st_dev;
+	inst->log_ino = st.st_ino;
+}
+
 /* Opened at the first line: C_Initialize reads the profile and nothing else. */
 static int
 log_fd(struct vs_instance *inst)
 {
 	(void)pthread_mutex_lock(&inst->shared_lock);
-	if (inst->log_fd == -2) {
-		inst->log_fd = -1;
-		const int fd = inst->log_path[0] == '\0'
-			? -1
-			: open(inst->log_path,
-				  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY,
-				  0600);
-		/* A descriptor below 3 is the host's standard input, output or error. */
-		inst->log_fd = fd >= 0 && fd < 3 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : fd;
-		if (fd >= 0 && fd < 3)
-			(void)close(fd);
-	}
+	if (inst->log_fd == -2 || (inst->log_fd >= 0 && !log_is_ours(inst)))
+		open_log(inst);
 	const int fd = inst->log_fd;
 	(void)pthread_mutex_unlock(&inst->shared_lock);
 	return fd;

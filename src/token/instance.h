@@ -10,6 +10,7 @@
 #define VS_TOKEN_INSTANCE_H
 
 #include <pthread.h>
+#include <sys/types.h>
 
 #include "client/client.h"
 #include "token/catalog.h"
@@ -74,6 +75,8 @@ struct vs_instance {
 	struct vs_client *client;
 	struct vs_ossl *ossl;
 	int log_fd; /* -1: none; -2: not looked yet */
+	dev_t log_dev; /* what log_fd was when we opened it */
+	ino_t log_ino;
 	char log_path[512];
 
 	pthread_mutex_t grow_lock; /* 5: adding chunks */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The module as a guest: at the end of a process, with hostile arguments, with threads and forks.
  */
+#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <pthread.h>
@@ -353,6 +354,69 @@ the_log_says_why_and_only_where_it_was_asked_to(void **state)
 	rmdir(dir);
 }
 
+static off_t
+size_of(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
+/* A daemon closes everything and opens its own files where our log was. */
+static void
+the_log_is_never_written_into_the_hosts_files(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/vs-module-log.XXXXXX";
+	char path[64], own[64];
+	struct stat log, st;
+	int at = -1;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof path, "%s/log", dir);
+	(void)snprintf(own, sizeof own, "%s/own", dir);
+	setenv("VOUCHSAFE_LOG", path, 1);
+	fake_reset();
+	assert_rv_ok(C_Initialize(NULL));
+	unsetenv("VOUCHSAFE_LOG");
+	const CK_SESSION_HANDLE s = p11_open();
+	const CK_OBJECT_HANDLE h = p11_find(s, CKO_PRIVATE_KEY, "ec256");
+	fake_agent()->need_code = VS_E_REFUSED_FLOOR;
+	assert_rv(C_SignInit(s, MECH(CKM_ECDSA), h), CKR_FUNCTION_REJECTED);
+	const off_t before = size_of(path);
+	assert_true(before > 0);
+	assert_int_equal(stat(path, &log), 0);
+	for (int i = 3; i < 256 && at < 0; i++) {
+		if (fstat(i, &st) == 0 && st.st_dev == log.st_dev && st.st_ino == log.st_ino)
+			at = i;
+	}
+	assert_true(at >= 3);
+	const int fd = open(own, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(dup2(fd, at), at);
+	assert_rv(C_SignInit(s, MECH(CKM_ECDSA), h), CKR_FUNCTION_REJECTED);
+	assert_int_equal(size_of(own), 0);
+	assert_true(size_of(path) > before);
+	assert_int_equal(dup2(fd, at), at);
+	assert_rv_ok(C_Finalize(NULL));
+	/* Nor is it closed. */
+	assert_int_equal(fstat(at, &st), 0);
+	assert_true(write(at, "x", 1) == 1);
+	close(at);
+	close(fd);
+	/* A pipe could block its writer, or kill it. */
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	setenv("VOUCHSAFE_LOG", path, 1);
+	assert_rv_ok(C_Initialize(NULL));
+	unsetenv("VOUCHSAFE_LOG");
+	assert_rv(C_SignInit(p11_open(), MECH(CKM_ECDSA), h), CKR_KEY_HANDLE_INVALID);
+	const CK_SESSION_HANDLE again = p11_open();
+	assert_rv(C_SignInit(again, MECH(CKM_ECDSA), p11_find(again, CKO_PRIVATE_KEY, "ec256")),
+		CKR_FUNCTION_REJECTED);
+	assert_rv_ok(C_Finalize(NULL));
+	unlink(path);
+	unlink(own);
+	rmdir(dir);
+}
+
 static void
 raw_rsa_decryption_wants_its_switch(void **state)
 {
@@ -415,6 +479,7 @@ main(void)
 		T(no_handle_crashes_anything),
 		T(a_fork_among_threads_leaves_no_lock_held),
 		cmocka_unit_test(the_log_says_why_and_only_where_it_was_asked_to),
+		cmocka_unit_test(the_log_is_never_written_into_the_hosts_files),
 		cmocka_unit_test(raw_rsa_decryption_wants_its_switch),
 		T(a_catalog_that_changes_its_face_is_refused),
 	};
