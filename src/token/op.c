@@ -23,8 +23,7 @@ static const struct {
 	[VS_OP_MSG_DECRYPT] = {CKF_MESSAGE_DECRYPT, CKA_DECRYPT, VS_USE_CRYPT, VS_DOING_DECRYPT},
 };
 
-/* ---- the struct ---------------------------------------------------------------------------------
- */
+/* ---- the struct ---------------------------------------------------------------------------- */
 
 static struct vs_op *
 have_op(struct vs_session *s, enum vs_op_kind kind)
@@ -43,15 +42,22 @@ vs_op_active(const struct vs_session *s, enum vs_op_kind kind)
 	return s->op[kind] != NULL && s->op[kind]->phase != VS_PHASE_IDLE;
 }
 
+static void
+forget_collected(struct vs_op *op)
+{
+	if (op->acc_n != 0)
+		vs_wipe(op->acc, VS_RSA_MAX_BYTES);
+	op->acc_n = 0;
+}
+
 void
 vs_op_end(struct vs_op *op)
 {
 	op->phase = VS_PHASE_IDLE;
+	op->stopped = VS_E_OK;
 	if (op->params.n_big != 0)
 		vs_params_done(&op->params);
-	if (op->acc_n != 0)
-		vs_wipe(op->acc, VS_RSA_MAX_BYTES);
-	op->acc_n = 0;
+	forget_collected(op);
 }
 
 /* Contexts and key; the object stays. */
@@ -68,6 +74,15 @@ drop_key(struct vs_op *op)
 	op->rsa = NULL;
 	op->key = NULL;
 	op->ukey = NULL;
+}
+
+void
+vs_op_stop(struct vs_op *op)
+{
+	const enum vs_code code = vs_ukey_allows(op->ukey, true);
+	op->stopped = code == VS_E_OK ? VS_E_LEASE_ENDED : code;
+	drop_key(op);
+	forget_collected(op);
 }
 
 void
@@ -103,8 +118,7 @@ vs_op_free(struct vs_op *op)
 	free(op);
 }
 
-/* ---- the key ------------------------------------------------------------------------------------
- */
+/* ---- the key ------------------------------------------------------------------------------- */
 
 static unsigned
 family_of(enum vs_kind kind)
@@ -219,8 +233,7 @@ vs_op_open(struct vs_session *s, struct vs_op *op)
 	return vs_keyuse_open(s->token, op->object, &op->key, &op->ukey);
 }
 
-/* ---- init ---------------------------------------------------------------------------------------
- */
+/* ---- init ---------------------------------------------------------------------------------- */
 
 static const struct vs_engine *
 engine_for(enum vs_op_kind kind, const struct vs_mech *row)
@@ -279,8 +292,7 @@ vs_op_init(struct vs_session *s, enum vs_op_kind kind, const void *mechanism, CK
 		}
 		return CKR_OPERATION_ACTIVE;
 	}
-	/* At the end of a process libcrypto goes first; a context that is still here is of no use.
-	 */
+	/* At the end of a process libcrypto goes first; a context that is left is of no use. */
 	if (vs_ossl_gone())
 		return vs_ckrv_code(VS_E_STATE, VS_DOING_ANY);
 	const CK_RV rv = set_up(s, op, mechanism, key);
@@ -293,8 +305,7 @@ vs_op_init(struct vs_session *s, enum vs_op_kind kind, const void *mechanism, CK
 	return CKR_OK;
 }
 
-/* ---- steps
- * --------------------------------------------------------------------------------------- */
+/* ---- steps --------------------------------------------------------------------------------- */
 
 bool
 vs_op_room(size_t need, bool exact, const void *out, CK_ULONG *out_n, CK_RV *ret)
@@ -320,7 +331,8 @@ vs_op_allowed(struct vs_session *s, struct vs_op *op)
 		drop_key(op);
 		return CKR_USER_NOT_LOGGED_IN;
 	}
-	const enum vs_code code = vs_ukey_allows(op->ukey, true);
+	const enum vs_code code =
+		op->stopped != VS_E_OK ? op->stopped : vs_ukey_allows(op->ukey, true);
 	if (code == VS_E_OK)
 		return CKR_OK;
 	struct vs_err err = {0};
@@ -346,6 +358,9 @@ get(struct vs_session *s, enum vs_op_kind kind, enum vs_phase a, enum vs_phase b
 			vs_op_end(op);
 		return CKR_OPERATION_ACTIVE;
 	}
+	/* Without its key it has no contexts that a size could be asked of. */
+	if (op->stopped != VS_E_OK)
+		return vs_op_allowed(s, op);
 	*ret = op;
 	return CKR_OK;
 }

@@ -62,6 +62,7 @@ struct vs_op {
 	const struct vs_mech *checked; /* row that object was found fit for */
 	struct vs_pkey *key;
 	struct vs_ukey *ukey; /* NULL: no lease needed */
+	enum vs_code stopped; /* its key was swept while it was under way, and why */
 	struct vs_params params;
 	/* Prepared contexts. */
 	struct vs_signer *signer;
@@ -97,6 +98,8 @@ VS_CK vs_op_dual_decrypt(struct vs_session *s, enum vs_op_kind other, const void
 
 /* End the operation; contexts stay. */
 void vs_op_end(struct vs_op *op);
+/* Its key has ended: let go of it now; the operation's next step says why. */
+void vs_op_stop(struct vs_op *op);
 /* Forget key and contexts, too. */
 void vs_op_drop(struct vs_op *op);
 /* In a forked child: drop, but let nothing go back to the arena, whose lock may be held. */

@@ -124,6 +124,8 @@ vs_op_message(struct vs_session *s, enum vs_op_kind kind, const struct vs_msg_ar
 	struct vs_op *op = s->op[kind];
 	if (op == NULL || op->phase != VS_PHASE_MESSAGE)
 		return CKR_OPERATION_NOT_INITIALIZED;
+	if (op->stopped != VS_E_OK)
+		return vs_op_allowed(s, op);
 	if (a->out_n == NULL || (a->in == NULL && a->in_n != 0) ||
 		(a->aad == NULL && a->aad_n != 0) || a->in_n > SIZE_MAX / 4 ||
 		a->aad_n > VS_AEAD_AAD_MAX)

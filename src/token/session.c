@@ -191,10 +191,13 @@ drop_dead(struct vs_session *s)
 {
 	for (unsigned k = 0; k < VS_OP_COUNT_; k++) {
 		struct vs_op *op = s->op[k];
-		/* An operation under way finds out by itself and says so. */
-		if (op != NULL && op->phase == VS_PHASE_IDLE && op->ukey != NULL &&
-			atomic_load(&op->ukey->dead))
+		if (op == NULL || op->ukey == NULL || !atomic_load(&op->ukey->dead))
+			continue;
+		/* An operation under way says so at its next step, if there ever is one. */
+		if (op->phase == VS_PHASE_IDLE)
 			vs_op_drop(op);
+		else
+			vs_op_stop(op);
 	}
 }
 

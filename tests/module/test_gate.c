@@ -333,6 +333,42 @@ ended_keys_are_dropped_at_the_next_call(void **state)
 }
 
 static void
+an_operation_left_open_does_not_keep_its_key(void **state)
+{
+	(void)state;
+	const CK_SESSION_HANDLE s = p11_open();
+	const CK_SESSION_HANDLE other = p11_open();
+	uint8_t sig[256], iv[12] = {0}, tag[16], text[16] = {0};
+	CK_ULONG n = sizeof sig;
+	CK_GCM_MESSAGE_PARAMS p = {iv, 12, 0, CKG_NO_GENERATE, tag, 128};
+	const CK_OBJECT_HANDLE aes = p11_find(s, CKO_SECRET_KEY, "aes256");
+	assert_rv_ok(sign_init(s, "rsa2048"));
+	assert_rv_ok(C_SignUpdate(s, STR("abc"), 3));
+	assert_rv_ok(C_MessageEncryptInit(s, MECH(CKM_AES_GCM), aes));
+	fake_end_lease();
+	(void)device_error(other);
+	struct vs_session *inside = NULL;
+	assert_rv_ok(vs_session_enter(atomic_load(&vs_module_instance), s, &inside));
+	for (int i = 0; i < 2; i++) {
+		const struct vs_op *op = inside->op[i == 0 ? VS_OP_SIGN : VS_OP_MSG_ENCRYPT];
+		assert_true(op->signer == NULL && op->cipher == NULL);
+		assert_null(op->key);
+		assert_null(op->ukey);
+	}
+	vs_session_leave(inside);
+	/* It is still under way, and says why it cannot go on: once, also when asked for a size. */
+	assert_rv(sign_init(s, "rsa2048"), CKR_OPERATION_ACTIVE);
+	assert_rv(C_SignFinal(s, NULL, &n), CKR_DEVICE_ERROR);
+	assert_int_equal(device_error(s), VS_E_LEASE_ENDED);
+	assert_rv(C_SignFinal(s, sig, &n), CKR_OPERATION_NOT_INITIALIZED);
+	n = sizeof text;
+	assert_rv(C_EncryptMessage(s, &p, sizeof p, NULL, 0, text, 16, text, &n), CKR_DEVICE_ERROR);
+	assert_rv(C_MessageEncryptFinal(s), CKR_OPERATION_NOT_INITIALIZED);
+	assert_rv_ok(sign_init(s, "rsa2048"));
+	assert_rv_ok(sign(s));
+}
+
+static void
 login_attest_asks_the_gate_and_says_so(void **state)
 {
 	(void)state;
@@ -454,6 +490,7 @@ main(void)
 		T(a_key_that_is_not_the_one_shown_is_refused),
 		T(other_sessions_work_while_one_waits_for_the_gate),
 		T(ended_keys_are_dropped_at_the_next_call),
+		T(an_operation_left_open_does_not_keep_its_key),
 		cmocka_unit_test(login_attest_asks_the_gate_and_says_so),
 		cmocka_unit_test(login_pin_sends_the_pin_and_guards_the_keys),
 		cmocka_unit_test(logout_ends_what_the_pin_had_opened),
