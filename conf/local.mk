@@ -42,6 +42,22 @@ pkgconfig_DATA = conf/vouchsafe.pc
 conf/vouchsafe.pc: $(srcdir)/%D%/vouchsafe.pc.in Makefile
 	$(edit_paths) $(srcdir)/conf/vouchsafe.pc.in >$@
 
+# Completion: shells look for files by the program's name.
+bashcompdir = $(datadir)/bash-completion/completions
+bashcomp_DATA = conf/completion/vouchsafe
+conf/completion/vouchsafe: $(srcdir)/%D%/completion/bash
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && cp $(srcdir)/conf/completion/bash $@
+zshcompdir = $(datadir)/zsh/vendor-completions
+zshcomp_DATA = conf/completion/_vouchsafe
+conf/completion/_vouchsafe: $(srcdir)/%D%/completion/zsh
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && cp $(srcdir)/conf/completion/zsh $@
+CLEANFILES += conf/completion/vouchsafe conf/completion/_vouchsafe
+EXTRA_DIST += %D%/completion/bash %D%/completion/zsh \
+	%D%/kubernetes/Dockerfile %D%/kubernetes/agent.sh \
+	%D%/kubernetes/base/deployment.yaml %D%/kubernetes/base/kustomization.yaml \
+	%D%/kubernetes/base/policy.json %D%/kubernetes/base/serviceaccount.yaml \
+	%D%/kubernetes/base/vouchsafe.conf
+
 policydir = $(pkgdatadir)/policy
 dist_policy_DATA = %D%/policy/azure-cvm-snp.json
 # Every setting with its default; nothing starts before a copy of it stands in sysconfdir.

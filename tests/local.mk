@@ -2,7 +2,7 @@
 # Tests that belong to no single source folder. Unit tests are listed in src/<folder>/local.mk.
 noinst_HEADERS += %D%/unit/unit.h
 
-rules = %D%/rules/conf-man.py %D%/rules/layers.py %D%/rules/words.py %D%/rules/headers.sh
+rules = %D%/rules/kubernetes.py %D%/interop/completion.sh %D%/rules/conf-man.py %D%/rules/layers.py %D%/rules/words.py %D%/rules/headers.sh
 TESTS += $(rules)
 EXTRA_DIST += $(rules)
 AM_TESTS_ENVIRONMENT += CC='$(CC)'; export CC; \

@@ -107,4 +107,17 @@ stop_agent
 status_is 3 "readiness without an agent" "$VOUCHSAFE" status --agent
 cp "$T/machine.conf" "$VOUCHSAFE_CONF"
 tamper undo
+
+note "the entry points as a pod runs them: volumes come open to everybody"
+mkdir -m 777 "$T/volume"
+chmod 777 "$D"
+VOUCHSAFE_AGENT="$B/vouchsafe-agent" "$S/conf/kubernetes/agent.sh" "$VOUCHSAFE_CONF" "$D/agent.sock" "$T/volume/state" "$T/volume/log" 2>"$T/agent.log" &
+AGENT_PID=$!
+status_is 0 "the gate of the pod" "$VOUCHSAFE" gate --agent --timeout 5m --lab
+says 'lab-vault: granted \(agent\)'
+status_is 0 "the probe of the pod" "$VOUCHSAFE" status --agent
+[ "$(stat -c %a "$D" "$T/volume/state" "$T/volume/log" | tr '\n' ' ')" = "755 700 700 " ] || fail "modes of the volumes"
+ok "volumes are closed to others"
+stop_agent
+status_is 2 "the entry point without arguments" "$S/conf/kubernetes/agent.sh"
 audit_whole
