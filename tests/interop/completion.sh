@@ -1,6 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Completion offers exactly the commands and options that the help texts name, in both shells.
+# The build calls it by sh.
+[ -n "${BASH_VERSION-}" ] || exec bash "$0"
 set -eu
 fail() { echo "FAILED: $*"; exit 1; }
 V=$VS_BUILDDIR/vouchsafe
