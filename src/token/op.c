@@ -79,8 +79,7 @@ drop_key(struct vs_op *op)
 void
 vs_op_stop(struct vs_op *op)
 {
-	const enum vs_code code = vs_ukey_allows(op->ukey, true);
-	op->stopped = code == VS_E_OK ? VS_E_LEASE_ENDED : code;
+	op->stopped = vs_ukey_allows(op->ukey, true); /* of a dead key never VS_E_OK */
 	drop_key(op);
 	forget_collected(op);
 }
@@ -327,8 +326,7 @@ VS_CK
 vs_op_allowed(struct vs_session *s, struct vs_op *op)
 {
 	if (logged_out(s, op)) {
-		vs_op_end(op);
-		drop_key(op);
+		vs_op_drop(op);
 		return CKR_USER_NOT_LOGGED_IN;
 	}
 	const enum vs_code code =
@@ -358,7 +356,6 @@ get(struct vs_session *s, enum vs_op_kind kind, enum vs_phase a, enum vs_phase b
 			vs_op_end(op);
 		return CKR_OPERATION_ACTIVE;
 	}
-	/* Without its key it has no contexts that a size could be asked of. */
 	if (op->stopped != VS_E_OK)
 		return vs_op_allowed(s, op);
 	*ret = op;
