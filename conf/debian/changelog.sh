@@ -24,10 +24,24 @@ case $heading in
 	;;
 esac
 printf 'vouchsafe (%s) unstable; urgency=medium\n\n' "$version"
-# One entry for each line of the section that begins with "- "; what goes on stays with it.
+# One entry for each line of the section that begins with "- "; what goes on stays with it. Lines are
+# broken at 78 columns.
 sed -n '/^## /,$p' "$src/CHANGELOG.md" | awk '
+	function flush(    n, i, words, line) {
+		if (text == "") return
+		n = split(text, words, " ")
+		line = "  *"
+		for (i = 1; i <= n; i++) {
+			if (length(line) + 1 + length(words[i]) > 78) { print line; line = "   " }
+			line = line " " words[i]
+		}
+		print line
+		text = ""
+		any = 1
+	}
 	/^## / { if (n++) exit; next }
-	/^- / { printf "  * %s\n", substr($0, 3); any = 1; next }
-	/^  [^ ]/ { printf "    %s\n", substr($0, 3) }
-	END { if (!any) print "  * See CHANGELOG.md." }'
+	/^- / { flush(); text = substr($0, 3); next }
+	/^  [^ ]/ && text != "" { text = text " " substr($0, 3); next }
+	{ flush() }
+	END { flush(); if (!any) print "  * See CHANGELOG.md." }'
 printf '\n -- The Vouchsafe authors <maintainers@vouchsafe.example>  %s\n' "$date"
