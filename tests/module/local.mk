@@ -41,7 +41,7 @@ tests_module_test_manners_LDADD = $(fake_ldadd)
 TESTS += tests/rules/check-module.sh %D%/clients.sh %D%/java.sh
 EXTRA_DIST += tests/rules/check-module.sh %D%/clients.sh %D%/java.sh %D%/Client.java
 
-# Threads: a short run always; the long ones, in builds of their own, by make check-full.
+# Threads: a short run always; the long one and its ThreadSanitizer build by make check-full.
 check_PROGRAMS += %D%/stress
 TESTS += %D%/stress
 tests_module_stress_SOURCES = %D%/stress.c
@@ -49,7 +49,6 @@ tests_module_stress_CPPFLAGS = $(fake_cppflags)
 tests_module_stress_LDADD = %D%/libfakemodule.la $(fake_libs)
 STRESS_THREADS = 64
 STRESS_OPERATIONS = 10000
-STRESS_HELGRIND_OPERATIONS = 200
 check-full: check-threads
 check-threads: tests/module/stress
 	tests/module/stress $(STRESS_THREADS) $(STRESS_OPERATIONS)
@@ -58,6 +57,4 @@ check-threads: tests/module/stress
 		CC='$(CC)' CFLAGS='-O1 -g'; } && $(MAKE) -s tests/module/stress
 	cd build-threads && TSAN_OPTIONS=halt_on_error=0:exitcode=66 \
 		tests/module/stress $(STRESS_THREADS) $(STRESS_OPERATIONS)
-	if command -v valgrind >/dev/null; then $(LIBTOOL) --mode=execute valgrind -q --tool=helgrind \
-		--error-exitcode=66 tests/module/stress $(STRESS_THREADS) $(STRESS_HELGRIND_OPERATIONS); fi
 .PHONY: check-full check-threads
