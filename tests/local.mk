@@ -26,9 +26,11 @@ interop = \
 	%D%/interop/gnutls-serv.sh \
 	%D%/interop/openssl-server.sh \
 	%D%/interop/ssh-agent.sh \
-	%D%/interop/nginx.sh
+	%D%/interop/nginx.sh \
+	%D%/interop/secrets.sh \
+	%D%/interop/races.sh
 TESTS += $(interop)
-EXTRA_DIST += $(interop) %D%/interop/lib.sh
+EXTRA_DIST += $(interop) %D%/interop/lib.sh %D%/interop/loopback.c
 check_PROGRAMS += tests/interop/client
 tests_interop_client_SOURCES = %D%/interop/client.c
 tests_interop_client_CPPFLAGS = $(AM_CPPFLAGS) $(P11KIT_CFLAGS)

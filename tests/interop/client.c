@@ -10,6 +10,10 @@
  *   final               C_Sign after init                     CKR and the length
  *   device              C_GetSessionInfo.ulDeviceError        number
  *   scan FILE           is this file's content in our memory  "absent" or "present N"
+ *   fork-scan FILE          the same in a child after fork     "absent" or "present N"
+ *   fork-init-scan FILE     the same after its C_Initialize    "absent" or "present N"
+ *   finalize, initialize    C_Finalize; C_Initialize           CKR
+ *   crash                   abort(), for a core dump           none
  *   sleep MS
  */
 #include <dlfcn.h>
@@ -18,7 +22,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <p11-kit/pkcs11.h>
 
@@ -148,6 +154,24 @@ scan(const char *path)
 		printf("absent\n");
 }
 
+/* A child looks at what it inherited, as it is or after it has initialised the module. */
+static void
+fork_scan(struct state *s, const char *path, bool init)
+{
+	(void)fflush(stdout);
+	const pid_t child = fork();
+	if (child == 0) {
+		if (init && s->f->C_Initialize(NULL) != CKR_OK)
+			_exit(1);
+		scan(path);
+		(void)fflush(stdout);
+		_exit(0);
+	}
+	int status = -1;
+	if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+		printf("the child failed\n");
+}
+
 static void
 command(struct state *s, char *word, char *arg)
 {
@@ -174,6 +198,16 @@ command(struct state *s, char *word, char *arg)
 		printf("%s %lu\n", name_of(rv), rv == CKR_OK ? info.ulDeviceError : 0);
 	} else if (strcmp(word, "scan") == 0) {
 		scan(arg);
+	} else if (strcmp(word, "fork-scan") == 0) {
+		fork_scan(s, arg, false);
+	} else if (strcmp(word, "fork-init-scan") == 0) {
+		fork_scan(s, arg, true);
+	} else if (strcmp(word, "finalize") == 0) {
+		printf("%s\n", name_of(s->f->C_Finalize(NULL)));
+	} else if (strcmp(word, "initialize") == 0) {
+		printf("%s\n", name_of(s->f->C_Initialize(NULL)));
+	} else if (strcmp(word, "crash") == 0) {
+		abort();
 	} else if (strcmp(word, "sleep") == 0) {
 		long ms = 0;
 		if (sscanf(arg, "%ld", &ms) != 1)

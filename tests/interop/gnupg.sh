@@ -11,7 +11,7 @@ G=$(mktemp -d /tmp/vsg.XXXXXX)
 export GNUPGHOME="$G"
 chmod 700 "$G"
 end_agent() { gpgconf --kill all >/dev/null 2>&1 || true; GNUPGHOME="$G/plain" gpgconf --kill all >/dev/null 2>&1 || true; }
-trap 'rc=$?; end_agent; rm -rf "$G"; (exit $rc); cleanup' EXIT
+trap 'rc=$?; set +e; end_agent; rm -rf "$G"; (exit $rc); cleanup' EXIT
 cat >"$G/gnupg-pkcs11-scd.conf" <<-EOT
 	providers vouchsafe
 	provider-vouchsafe-library $P11_MODULE
