@@ -192,12 +192,13 @@ static VS_RC
 fetch_into(struct cred *c, struct slot *s, int64_t deadline_boot_ns, struct vs_err *err)
 {
 	struct vs_cred_fetched got = {0};
+	struct vs_err why = {0};
 
 	s->busy = true;
-	s->last_err = (struct vs_err){0};
 	pthread_mutex_unlock(&c->lock);
-	const vs_rc rc = c->fetch(&c->env, s->resource, deadline_boot_ns, &got, &s->last_err);
+	const vs_rc rc = c->fetch(&c->env, s->resource, deadline_boot_ns, &got, &why);
 	pthread_mutex_lock(&c->lock);
+	s->last_err = why; /* who waited for the fetch before this one may only now read it */
 	s->busy = false;
 	s->fetches++;
 	s->last_rc = rc;
