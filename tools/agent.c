@@ -18,7 +18,7 @@
 
 /* Exit codes as of every program of this project. */
 enum { EXIT_OK = 0, EXIT_USAGE = 2, EXIT_TEMPORARY = 3 };
-enum { LISTEN_FD_FIRST = 3, FILES_WANTED = 2 * VS_PEERS_MAX + 256 };
+enum { LISTEN_FD_FIRST = 3 };
 
 struct options {
 	const char *config;
@@ -93,9 +93,9 @@ harden(void)
 	const struct rlimit none = {0, 0};
 	struct rlimit files = {0};
 	(void)setrlimit(RLIMIT_CORE, &none);
-	/* Two descriptors for each of VS_PEERS_MAX peers, and some for talking. */
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILES_WANTED) {
-		files.rlim_cur = files.rlim_max < FILES_WANTED ? files.rlim_max : FILES_WANTED;
+	/* All we may: pages that peers have not taken yet from their sockets count here, too. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

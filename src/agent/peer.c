@@ -194,10 +194,22 @@ flush(struct vs_peer *p)
 		p->out = o->next;
 		if (!p->out)
 			p->out_end = &p->out;
+		p->secret_bytes -= o->secret.n;
 		out_free(o);
 	}
 	vs_loop_set(p->src, p->out ? EPOLLIN | EPOLLOUT : EPOLLIN);
 	return true;
+}
+
+/* Keys that wait to be read, by all connections of this user. */
+static size_t
+unread_secrets(const struct vs_peer *p)
+{
+	size_t n = 0;
+	for (const struct vs_peer *q = p->server->peers; q; q = q->next)
+		if (q->uid == p->uid)
+			n += q->secret_bytes;
+	return n;
 }
 
 static VS_RC
@@ -209,6 +221,8 @@ encode(struct vs_peer *p, const struct vs_msg_desc *desc, const void *msg, uint3
 	size_t n = 0;
 	if (size > VS_PEER_OUT_BYTES_MAX - p->out_bytes)
 		VS_FAIL(err, LIMIT, "a peer does not read its answers");
+	if (desc->secret && size > VS_USER_SECRET_BYTES_MAX - unread_secrets(p))
+		VS_FAIL(err, LIMIT, "user %u does not read the keys it asks for", p->uid);
 	if (desc->secret) {
 		VS_TRY(vs_secret_new(vs_core_arena(p->server->env.core), size, &o->secret, err));
 		at = o->secret.p;
@@ -247,6 +261,7 @@ vs_peer_answer(struct vs_peer *p, enum vs_msg_type type, const void *msg, uint32
 	*p->out_end = o;
 	p->out_end = &o->next;
 	p->out_bytes += o->left.n;
+	p->secret_bytes += o->secret.n;
 	if (!flush(p))
 		close_soon(p);
 }
@@ -315,8 +330,9 @@ on_socket(void *arg, uint32_t events)
 	struct vs_err err = {0};
 	vs_rc rc = VS_OK;
 	bool more = true;
+	/* Whatever the reason is, asking again at once would only spin. */
 	if ((events & EPOLLOUT) && !flush(p))
-		more = false;
+		close_soon(p);
 	/* A fair share: others wait, too. */
 	for (int i = 0; more && i < 16 && !p->closing && !vs_failed(rc); i++)
 		rc = receive_some(p, &more, &err);

@@ -15,6 +15,9 @@ enum {
 	VS_PEER_GROUPS_MAX = 64,
 	VS_PEER_FRAME_MS = 10000, /* from a frame's first byte to its last */
 	VS_PEER_OUT_BYTES_MAX = 1 << 20,
+	/* Of all connections of one user, so that it takes no place from others: */
+	VS_USER_REQUESTS_MAX = 512, /* in flight; half of what workers may have before them */
+	VS_USER_SECRET_BYTES_MAX = 1 << 20, /* not yet read; of the memory for secrets */
 };
 
 struct vs_server;
@@ -41,7 +44,7 @@ struct vs_peer {
 	struct vs_timer frame_timer;
 	/* Answers on their way. */
 	struct vs_out *out, **out_end;
-	size_t out_bytes;
+	size_t out_bytes, secret_bytes;
 	/* Requests that wait for something. */
 	struct vs_request *requests;
 	unsigned n_requests;

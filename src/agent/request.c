@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/peer.h"
 #include "agent/pin.h"
@@ -424,6 +425,19 @@ union message {
 	struct vs_msg_status status;
 };
 
+/* Root and the agent's own user can end the agent anyway. */
+static bool
+user_has_too_many(const struct vs_peer *peer)
+{
+	unsigned n = 0;
+	if (peer->uid == 0 || peer->uid == geteuid())
+		return false;
+	for (const struct vs_peer *q = peer->server->peers; q; q = q->next)
+		if (q->uid == peer->uid)
+			n += q->n_requests;
+	return n >= VS_USER_REQUESTS_MAX;
+}
+
 VS_RC
 vs_request_take(struct vs_peer *peer, struct vs_bytes payload, struct vs_err *err)
 {
@@ -444,6 +458,10 @@ vs_request_take(struct vs_peer *peer, struct vs_bytes payload, struct vs_err *er
 		if (peer->n_requests >= VS_PEER_REQUESTS_MAX)
 			rc = vs_err_put(&local, VS_E_LIMIT, __func__, __LINE__, 0,
 				"more than %d requests at a time", VS_PEER_REQUESTS_MAX);
+		else if (!handlers[i].before_hello && user_has_too_many(peer))
+			rc = vs_err_put(&local, VS_E_LIMIT, __func__, __LINE__, 0,
+				"user %u has more than %d requests at a time", peer->uid,
+				VS_USER_REQUESTS_MAX);
 		else
 			rc = handlers[i].take(peer, &m, &local);
 		if (vs_failed(rc))

@@ -1424,6 +1424,137 @@ connections_are_bounded(void **state)
 	end_lab(l);
 }
 
+/* One's own requests in flight are 800 on 20 connections: how many are refused at once? */
+static int
+refused_of_800(const struct lab *l)
+{
+	const struct vs_msg_need ask = {
+		.label = vs_bytes_str("data"), .deadline_boot_ns = UINT64_MAX};
+	int fds[20], refused = 0;
+	for (size_t i = 0; i < 20; i++) {
+		fds[i] = raw_connect(l);
+		greet(l, fds[i]);
+		for (uint32_t n = 2; n < 42; n++)
+			send_msg(fds[i], VS_MSG_NEED, &ask, n);
+	}
+	nap_ms(500);
+	for (size_t i = 0; i < 20; i++) {
+		uint8_t bytes[65536];
+		const ssize_t n = recv(fds[i], bytes, sizeof bytes, MSG_DONTWAIT);
+		for (ssize_t at = 0; at + VS_WIRE_HEAD <= n;) {
+			struct vs_frame frame = {0};
+			if (vs_failed(vs_frame_get(bytes + at, &frame, NULL)))
+				return -1;
+			refused += frame.type == VS_MSG_ERROR;
+			at += VS_WIRE_HEAD + (ssize_t)frame.length;
+		}
+	}
+	return refused;
+}
+
+static void
+no_user_fills_the_queue_that_all_share(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	struct lab *l = new_lab(60);
+	struct vs_err err = {0};
+	struct vs_grant *g = NULL;
+	int status = 0;
+	snprintf(l->allow, sizeof l->allow, "allow = user:nobody, user:root");
+	write_conf(l);
+	script(l, "delay-ms = 2500\n");
+	start_agent(l);
+	l->client = new_client(l);
+	const pid_t pid = fork();
+	if (pid == 0) {
+		if (setgid(65534) != 0 || setuid(65534) != 0)
+			_exit(255);
+		_exit(refused_of_800(l) == 800 - 512 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_ok(need(l->client, &g, &err), &err);
+	vs_grant_unref(g);
+	end_lab(l);
+}
+
+/* With a lease; 40 keys are asked for, none is read. */
+static int
+ask_for_40_keys(const struct lab *l)
+{
+	const struct vs_msg_need ask = {
+		.label = vs_bytes_str("data"), .deadline_boot_ns = UINT64_MAX};
+	uint8_t bytes[512];
+	const int fd = raw_connect(l);
+	greet(l, fd);
+	send_msg(fd, VS_MSG_NEED, &ask, 2);
+	assert_true(read(fd, bytes, sizeof bytes) >= VS_WIRE_HEAD + 3 + VS_LEASE_ID_BYTES);
+	assert_int_equal(bytes[1], VS_MSG_NEED_ANSWER);
+	const struct vs_msg_key want = {.label = vs_bytes_str("data"),
+		.lease_id = vs_bytes_of(bytes + VS_WIRE_HEAD + 3, VS_LEASE_ID_BYTES),
+		.name = vs_bytes_str("key-1"),
+		.version = vs_bytes_str("0123456789abcdef0123456789abcdef"),
+		.deadline_boot_ns = UINT64_MAX};
+	for (uint32_t n = 3; n < 43; n++)
+		send_msg(fd, VS_MSG_KEY, &want, n);
+	return fd;
+}
+
+static void
+keys_that_nobody_reads_do_not_use_up_the_memory_for_secrets(void **state)
+{
+	(void)state;
+	struct lab *l = new_lab(60);
+	struct vs_err err = {0};
+	struct vs_grant *g = NULL;
+	int fds[6];
+	size_t closed = 0;
+	script(l, "key-bytes = 16000\n");
+	start_agent(l);
+	l->client = new_client(l);
+	for (size_t i = 0; i < 6; i++)
+		fds[i] = ask_for_40_keys(l);
+	nap_ms(500);
+	for (size_t i = 0; i < 6; i++) {
+		struct pollfd p = {.fd = fds[i], .events = POLLRDHUP};
+		closed += poll(&p, 1, 0) == 1;
+		close(fds[i]);
+	}
+	/* Each alone is within its bound, all together are not. */
+	assert_in_range(closed, 1, 5);
+	assert_ok(need(l->client, &g, &err), &err);
+	vs_grant_unref(g);
+	end_lab(l);
+}
+
+/*
+ * Descriptors that peers have not taken yet count against the limit of the agent's user: with a
+ * low one a few silent peers would keep all others from getting a page.
+ */
+static void
+the_agent_takes_all_descriptors_it_may_have(void **state)
+{
+	(void)state;
+	char path[64], line[256], soft[32] = "", hard[32] = "";
+	struct rlimit files = {0}, low;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	low = (struct rlimit){.rlim_cur = 512, .rlim_max = files.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	struct lab *l = started_lab(60);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	snprintf(path, sizeof path, "/proc/%d/limits", (int)l->agent);
+	FILE *f = fopen(path, "re");
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f))
+		(void)!sscanf(line, "Max open files %31s %31s", soft, hard);
+	fclose(f);
+	assert_true(hard[0] != '\0');
+	assert_string_equal(soft, hard);
+	end_lab(l);
+}
+
 /* ---- agents that misbehave --------------------------------------------------------------------
  */
 
@@ -1961,6 +2092,9 @@ main(void)
 		cmocka_unit_test(a_hello_of_another_time_namespace_gets_nothing),
 		cmocka_unit_test(requests_in_flight_are_bounded),
 		cmocka_unit_test(connections_are_bounded),
+		cmocka_unit_test(no_user_fills_the_queue_that_all_share),
+		cmocka_unit_test(keys_that_nobody_reads_do_not_use_up_the_memory_for_secrets),
+		cmocka_unit_test(the_agent_takes_all_descriptors_it_may_have),
 		cmocka_unit_test(no_lie_of_an_agent_becomes_a_grant),
 		cmocka_unit_test(the_agent_is_not_dumpable_and_gains_no_rights),
 		cmocka_unit_test(a_stranger_at_the_socket_is_not_trusted),

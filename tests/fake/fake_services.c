@@ -10,6 +10,7 @@
  *   release  accept | refuse | gone | unbound | unreachable         counts     ok | fail
  *   catalog  ok | unreachable                             keys       number of keys listed
  *   gone     name of a key whose release is refused for good
+ *   key-bytes  length of a released key
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ struct vs_services {
 
 struct script {
 	char attest[32], release[32], counts[32], catalog[32], gone[64];
-	long delay_ms, release_delay_ms, exp_s, policy_lease_s, resets, keys;
+	long delay_ms, release_delay_ms, exp_s, policy_lease_s, resets, keys, key_bytes;
 };
 
 static void
@@ -45,7 +46,8 @@ read_script(const struct vs_services *s)
 		.catalog = "ok",
 		.exp_s = 3600,
 		.resets = 7,
-		.keys = 3};
+		.keys = 3,
+		.key_bytes = 32};
 	char line[256], name[64], value[128];
 	FILE *f = fopen(s->env.token->policy, "re");
 	while (f && fgets(line, sizeof line, f)) {
@@ -73,6 +75,8 @@ read_script(const struct vs_services *s)
 			set_number(value, &sc.resets);
 		else if (strcmp(name, "keys") == 0)
 			set_number(value, &sc.keys);
+		else if (strcmp(name, "key-bytes") == 0)
+			set_number(value, &sc.key_bytes);
 	}
 	if (f)
 		fclose(f);
@@ -182,7 +186,7 @@ vs_services_release(struct vs_services *s, struct vs_attestation *a,
 	struct vs_release_info *ret_info, struct vs_err *err)
 {
 	const struct script sc = read_script(s);
-	char call[128], bytes[33];
+	char call[128], bytes[16000] = "";
 	(void)a;
 	(void)deadline_boot_ns;
 	snprintf(
@@ -200,9 +204,9 @@ vs_services_release(struct vs_services *s, struct vs_attestation *a,
 	*ret_info = (struct vs_release_info){.policy_immutable = true};
 	snprintf(ret_info->kid, sizeof ret_info->kid, "%.*s", (int)entry->kid.n,
 		(const char *)entry->kid.p);
-	snprintf(bytes, sizeof bytes, "secret of %-22.*s", (int)entry->name.n,
-		(const char *)entry->name.p);
-	return vs_secret_from(s->env.arena, bytes, 32, ret, err);
+	snprintf(bytes, 33, "secret of %-22.*s", (int)entry->name.n, (const char *)entry->name.p);
+	const size_t n = (size_t)sc.key_bytes;
+	return vs_secret_from(s->env.arena, bytes, n < sizeof bytes ? n : sizeof bytes, ret, err);
 }
 
 VS_RC
