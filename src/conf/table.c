@@ -140,7 +140,9 @@ const struct vs_setting vs_settings[] = {
 		"With login = pin: file of the PIN to compare with."),
 	ENUM("visible", T(visible_attested), "always", visibles,
 		"attested: objects are listed only after an attestation."),
-	ROW("raw-rsa", SWITCH, T(raw_rsa), "no", "Allow raw RSA decryption; weakens the token."),
+	ROW("raw-rsa", SWITCH, T(raw_rsa), "no",
+		"Allow raw RSA decryption, and raw signatures by keys that may decrypt; weakens "
+		"the token."),
 	ENUM("service-evidence", T(service_evidence), "off", switches3,
 		"Check the attestation service's own TEE evidence."),
 	ROW("service-measurements", DIGESTS, T(service_measurements), NULL,

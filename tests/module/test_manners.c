@@ -436,11 +436,19 @@ raw_rsa_decryption_wants_its_switch(void **state)
 	assert_rv_ok(C_Decrypt(s, ct, 256, out, &n));
 	assert_int_equal(n, 256);
 	assert_memory_equal(out, in, 256);
+	/* A raw signature is the same operation, so it has the same switch. */
+	n = sizeof out;
+	assert_rv_ok(C_SignInit(s, MECH(CKM_RSA_X_509), p11_find(s, CKO_PRIVATE_KEY, "rsa2048")));
+	assert_rv_ok(C_Sign(s, ct, 256, out, &n));
+	assert_memory_equal(out, in, 256);
 	/* The other token has no such switch. */
 	CK_SESSION_HANDLE other = 0;
 	assert_rv_ok(C_OpenSession(1, CKF_SERIAL_SESSION, NULL, NULL, &other));
 	assert_rv(C_DecryptInit(
 			  other, MECH(CKM_RSA_X_509), p11_find(other, CKO_PRIVATE_KEY, "rsa2048")),
+		CKR_MECHANISM_INVALID);
+	assert_rv(
+		C_SignInit(other, MECH(CKM_RSA_X_509), p11_find(other, CKO_PRIVATE_KEY, "rsa2048")),
 		CKR_MECHANISM_INVALID);
 	assert_rv_ok(C_Finalize(NULL));
 }
