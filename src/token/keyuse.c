@@ -444,6 +444,16 @@ open_private(struct vs_token *t, struct vs_object *o, struct vs_ukey **ret)
 	return vs_ckrv(rc, VS_DOING_ANY);
 }
 
+bool
+vs_keyuse_raw_allowed(const struct vs_token *t, const struct vs_object *o, CK_ATTRIBUTE_TYPE usage)
+{
+	const bool opens =
+		vs_object_bool(o, CKA_DECRYPT, false) || vs_object_bool(o, CKA_UNWRAP, false);
+	if (!vs_object_is_token(o) || t->conf->raw_rsa_decrypt)
+		return true;
+	return usage != CKA_DECRYPT && (usage != CKA_SIGN || !opens);
+}
+
 VS_CK
 vs_keyuse_open(struct vs_token *t, struct vs_object *o, struct vs_pkey **ret_key,
 	struct vs_ukey **ret_ukey)

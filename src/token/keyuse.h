@@ -50,4 +50,12 @@ void vs_keyuse_abandon(struct vs_token *t);
 /* Everything, at the end. */
 void vs_keyuse_drop_all(struct vs_token *t);
 
+/*
+ * May raw RSA be used for this? Raw decryption undoes any padding somebody relies on: a token key
+ * gives it only with raw-rsa = yes. A raw signature is the same operation, so a key that may also
+ * decrypt or unwrap gives none either. Session keys are the application's own.
+ */
+bool
+vs_keyuse_raw_allowed(const struct vs_token *t, const struct vs_object *o, CK_ATTRIBUTE_TYPE usage);
+
 #endif

@@ -175,16 +175,7 @@ check_object(const struct vs_session *s, const struct vs_mech *row, const struct
 		return CKR_KEY_FUNCTION_NOT_PERMITTED;
 	if (!allows_mechanism(o, row->type))
 		return CKR_MECHANISM_INVALID;
-	/*
-	 * Raw RSA decryption undoes any padding somebody relies on: only where it was asked for. A
-	 * raw signature is the same operation, so a key that may also decrypt gives none either.
-	 */
-	const bool opens = usage == CKA_DECRYPT ||
-		(usage == CKA_SIGN &&
-			(vs_object_bool(o, CKA_DECRYPT, false) ||
-				vs_object_bool(o, CKA_UNWRAP, false)));
-	if (opens && row->needs == VS_SWITCH_RAW_RSA && vs_object_is_token(o) &&
-		!s->token->conf->raw_rsa_decrypt)
+	if (row->needs == VS_SWITCH_RAW_RSA && !vs_keyuse_raw_allowed(s->token, o, usage))
 		return CKR_MECHANISM_INVALID;
 	return CKR_OK;
 }
