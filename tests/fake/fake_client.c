@@ -28,6 +28,19 @@ static struct fake_agent agent;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* The real client uses no lock of its parent; neither does this one. */
+static void
+lock_anew(void)
+{
+	(void)pthread_mutex_init(&lock, NULL);
+}
+
+__attribute__((constructor)) static void
+watch_forks(void)
+{
+	(void)pthread_atfork(NULL, NULL, lock_anew);
+}
+
 /* ---- keys ---------------------------------------------------------------------------------------
  */
 

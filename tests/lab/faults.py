@@ -12,11 +12,16 @@ import base64
 import json
 import os
 import re
+import socket
 import ssl
 import subprocess
 import sys
 import time
 import urllib.request
+
+# A bare system has no /etc/hosts that knows localhost.
+_resolve = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *a, **k: _resolve("127.0.0.1" if host == "localhost" else host, *a, **k)
 
 ENV = os.environ
 BUILD = ENV["VS_BUILDDIR"]

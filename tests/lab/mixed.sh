@@ -80,7 +80,7 @@ ok "each audit record says lab"
 for n in root server; do
 	case $n in
 	root) openssl x509 -in "$CA_FILE" -noout -subject ;;
-	server) openssl s_client -connect "${MAA_URL#https://}" </dev/null 2>/dev/null | openssl x509 -noout -subject ;;
+	server) openssl s_client -connect "127.0.0.1:${MAA_URL##*:}" </dev/null 2>/dev/null | openssl x509 -noout -subject ;;
 	esac >"$T/subject"
 	grep -q LAB "$T/subject" || fail "the $n certificate: $(cat "$T/subject")"
 done

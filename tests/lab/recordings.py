@@ -14,10 +14,15 @@ import http.client
 import json
 import os
 import re
+import socket
 import ssl
 import subprocess
 import sys
 import urllib.parse
+
+# A bare system has no /etc/hosts that knows localhost.
+_resolve = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *a, **k: _resolve("127.0.0.1" if host == "localhost" else host, *a, **k)
 
 ENV = os.environ
 DATA = os.path.join(ENV["VS_SRCDIR"], "tests/data")
