@@ -90,8 +90,8 @@ VS_RC vs_attempt_start(
 void vs_keeper_tell_watch(const struct vs_keeper *k, const struct vs_attempt *a);
 void vs_attempt_free(struct vs_attempt *a);
 /* rekey.c: the vault has to agree again for each key in use. On the attempt's worker. */
-VS_RC vs_attempt_release_again(
-	struct vs_attempt *a, struct vs_services *services, struct vs_err *err);
+VS_RC
+vs_attempt_release_again(struct vs_attempt *a, struct vs_services *services, struct vs_err *err);
 
 /* ---- keeper.c ------------------------------------------------------------------------------- */
 
