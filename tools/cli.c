@@ -87,6 +87,9 @@ vs_cli_world_done(struct vs_cli_world *w)
 static VS_RC
 open_audit(struct vs_cli_world *w, struct vs_err *err)
 {
+	if (!w->conf->audit_log && w->conf->audit_required)
+		VS_FAIL(err, AUDIT, "%s: audit = required, but there is no audit-log",
+			w->conf->path);
 	if (!w->conf->audit_log)
 		return VS_OK;
 	struct vs_audit_known known;
