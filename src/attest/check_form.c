@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Form, signer, signature: A1 to A9. Each needs the one before. */
 #include <stdio.h>
+#include <string.h>
 
 #include "attest/validate_run.h"
 #include "base/codec.h"
@@ -22,16 +23,13 @@ vs_check_segments(struct vs_run *run, const struct vs_check_row *row, struct vs_
 {
 	(void)row;
 	const char *empty = "";
-	size_t n = 1, length = 0;
-	for (size_t i = 0; i < run->text.n; i++) {
-		const bool dot = run->text.p[i] == '.';
-		if ((dot || i + 1 == run->text.n) && length + !dot == 0)
+	const uint8_t *from = run->text.p, *const end = from + run->text.n, *dot = NULL;
+	size_t n = 1;
+	for (; (dot = memchr(from, '.', (size_t)(end - from))) != NULL; from = dot + 1, n++)
+		if (dot == from)
 			empty = ", one of them empty";
-		if (dot && i + 1 == run->text.n)
-			empty = ", the last one empty (no signature)";
-		n += dot;
-		length = dot ? 0 : length + 1;
-	}
+	if (from == end)
+		empty = ", the last one empty (no signature)";
 	snprintf(check->expected, sizeof check->expected, "three segments, none empty");
 	snprintf(check->seen, sizeof check->seen, "%zu%s", n, empty);
 	return vs_jws_split(run->text, &run->parts, err);

@@ -11,15 +11,26 @@ static const char std_alphabet[] =
 
 enum alphabet { URL = 1, STD = 2, EITHER = 3 };
 
-static int
+/* Value of a digit of both alphabets, plus one; 0: none. The last two digits differ. */
+/* clang-format off */
+static const uint8_t digit_table[256] = {
+	['A'] = 1, ['B'] = 2, ['C'] = 3, ['D'] = 4, ['E'] = 5, ['F'] = 6, ['G'] = 7, ['H'] = 8,
+	['I'] = 9, ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15,
+	['P'] = 16, ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22,
+	['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29,
+	['d'] = 30, ['e'] = 31, ['f'] = 32, ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36,
+	['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42, ['q'] = 43,
+	['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48, ['w'] = 49, ['x'] = 50,
+	['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56, ['4'] = 57,
+	['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62,
+};
+/* clang-format on */
+
+static inline int
 digit_value(uint8_t c, enum alphabet a)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
+	if (digit_table[c] != 0)
+		return digit_table[c] - 1;
 	if (((a & URL) && c == '-') || ((a & STD) && c == '+'))
 		return 62;
 	if (((a & URL) && c == '_') || ((a & STD) && c == '/'))
@@ -37,8 +48,18 @@ decode_digits(struct vs_bytes in, enum alphabet a, struct vs_buf *out, struct vs
 	VS_TRY(vs_buf_room(out, in.n / 4 * 3 + 3, &to, err));
 	uint32_t bits = 0;
 	unsigned n_bits = 0;
-	size_t n = 0;
-	for (size_t i = 0; i < in.n; i++) {
+	size_t n = 0, i = 0;
+	/* Four digits at a time; what is odd is left to the loop below, which names its place. */
+	for (; i + 4 <= in.n; i += 4) {
+		const int a0 = digit_value(in.p[i], a), a1 = digit_value(in.p[i + 1], a);
+		const int a2 = digit_value(in.p[i + 2], a), a3 = digit_value(in.p[i + 3], a);
+		if ((a0 | a1 | a2 | a3) < 0)
+			break;
+		to[n++] = (uint8_t)(a0 << 2 | a1 >> 4);
+		to[n++] = (uint8_t)(a1 << 4 | a2 >> 2);
+		to[n++] = (uint8_t)(a2 << 6 | a3);
+	}
+	for (; i < in.n; i++) {
 		const int v = digit_value(in.p[i], a);
 		if (v < 0)
 			VS_FAIL(err, FORMAT,

@@ -42,12 +42,11 @@ VS_RC
 vs_jws_split(struct vs_bytes text, struct vs_jws_parts *ret, struct vs_err *err)
 {
 	size_t dots[2] = {0}, n_dots = 0;
-	for (size_t i = 0; i < text.n; i++) {
-		if (text.p[i] != '.')
-			continue;
+	for (const uint8_t *p = text.p, *end = text.p + text.n;
+		(p = memchr(p, '.', (size_t)(end - p))) != NULL; p++) {
 		if (n_dots == 2)
 			VS_FAIL(err, REFUSED_FORM, "the token has more than three segments");
-		dots[n_dots++] = i;
+		dots[n_dots++] = (size_t)(p - text.p);
 	}
 	if (n_dots != 2)
 		VS_FAIL(err, REFUSED_FORM, "the token does not have three segments");
