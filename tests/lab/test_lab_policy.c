@@ -16,7 +16,7 @@ run(const char *text, const char *claims_json)
 	json_t *claims = json_loads(claims_json, 0, NULL);
 	assert_non_null(claims);
 	assert_ok(lab_policy_parse(vs_bytes_str(text), &p, &err), &err);
-	assert_ok(lab_policy_run(p, claims, &r, &err), &err);
+	assert_ok(lab_policy_run(p, claims, NULL, &r, &err), &err);
 	lab_policy_free(p);
 	json_decref(claims);
 	return r;
@@ -202,7 +202,21 @@ refuses_what_is_not_a_policy_and_says_where(void **state)
 		"version=1.2;authorizationrules{=>permit();};issuancerules{"
 		"!c:[type==\"a\"]=>issue(type=\"b\", value=c.value);};",
 		"version=1.2;authorizationrules{!c:[type==\"a\"]=>permit();};issuancerules{"
+		"=>issue(type=\"b\", value=NegateBool());};",
+		"version=1.1;authorizationrules{=>permit();};issuancerules{"
 		"=>issue(type=\"b\", value=NegateBool(true));};",
+		"version=1.2;authorizationrules{=>permit();};issuancerules{"
+		"=>issue(type=\"b\", value=NegateBool(true, true));};",
+		"version=1.2;authorizationrules{=>permit();};issuancerules{"
+		"=>issue(type=\"b\", value=AppendString(\"a\"));};",
+		"version=1.2;authorizationrules{=>permit();};issuancerules{"
+		"=>issue(type=\"b\", value=negatebool(true));};",
+		"version=1.2;authorizationrules{=>permit();};issuancerules{"
+		"=>issue(type=\"b\", value=Sha256(\"a\"));};",
+		"version=1.2;authorizationrules{=>permit();};issuancerules{=>issue(type=\"b\", "
+		"value=NegateBool(NegateBool(NegateBool(NegateBool(NegateBool(NegateBool("
+		"NegateBool(NegateBool(NegateBool(true))))))))));};",
+		"version=1.2;authorizationrules{[type==\"a\\\"]=>permit();};",
 		"version=1.0;configurationrules{};authorizationrules{=>permit();};",
 		HEAD "=>permit()};",
 		HEAD "permit();};",
@@ -243,6 +257,178 @@ refuses_what_is_not_a_policy_and_says_where(void **state)
 		lab_policy_parse(vs_bytes_str("version=1.0;\n[authorizationrules{};"), &p, &err),
 		FORMAT);
 	assert_non_null(strstr(err.frames[0].text, "Offending symbol: '[' Line: '2', Column: '0'"));
+}
+
+#define HEAD12 "version=1.2;authorizationrules{=>permit();};issuancerules{"
+
+static void
+functions_work_on_values(void **state)
+{
+	(void)state;
+	static const char claims[] = "{\"j\":\"{\\\"foo\\\":[0,\\\"x\\\",true,null]}\","
+				     "\"q\":\"foo[1]\",\"b\":false,\"s\":[1,2],\"t\":[2,1,3]}";
+	static const struct {
+		const char *rules, *issued;
+	} cases[] = {
+		{"=>issue(type=\"r\", value=JmesPath(\"{\\\"foo\\\":\\\"bar\\\"}\", \"foo\"));",
+			"{\"r\":\"\\\"bar\\\"\"}"},
+		{"=>issue(type=\"r\", value=JsonToClaimValue(JmesPath(\"{\\\"f\\\":\\\"b\\\"}\", "
+		 "\"f\")));",
+			"{\"r\":\"b\"}"},
+		{"c:[type==\"j\"] && d:[type==\"q\"] => issue(type=\"r\", "
+		 "value=JsonToClaimValue(JmesPath(c.value, d.value)));",
+			"{\"r\":\"x\"}"},
+		{"c:[type==\"j\"] => issue(type=\"r\", value=JsonToClaimValue(JmesPath(c.value, "
+		 "\"foo\")));",
+			"{\"r\":[0,\"x\",true]}"},
+		{"=>issue(type=\"r\", value=JsonToClaimValue(\"100\"));", "{\"r\":100}"},
+		{"=>issue(type=\"r\", value=JsonToClaimValue(\"null\"));", NULL},
+		{"=>issue(type=\"r\", value=JsonToClaimValue(\"[]\"));", NULL},
+		{"c:[type==\"s\"] && d:[type==\"t\"] => issue(type=\"r\", "
+		 "value=IsSubsetOf(c.value, "
+		 "d.value));",
+			"{\"r\":true}"},
+		{"c:[type==\"t\"] && d:[type==\"s\"] => issue(type=\"r\", "
+		 "value=IsSubsetOf(c.value, "
+		 "d.value));",
+			"{\"r\":false}"},
+		{"=>issue(type=\"r\", value=IsSubsetOf(JsonToClaimValue(\"null\"), 1));",
+			"{\"r\":true}"},
+		{"c:[type==\"q\"] => issue(type=\"r\", value=AppendString(AppendString(\"<\", "
+		 "c.value), \"\"));",
+			"{\"r\":\"<foo[1]\"}"},
+		{"c:[type==\"b\"] => issue(type=\"r\", value=NegateBool(c.value));",
+			"{\"r\":true}"},
+		{"c:[type==\"s\"] => issue(type=\"r\", value=ContainsOnlyValue(c.value, 1));",
+			"{\"r\":false}"},
+		{"c:[type==\"s\", value<2] => issue(type=\"r\", value=ContainsOnlyValue(c.value, "
+		 "1));",
+			"{\"r\":true}"},
+		{"=>issue(type=\"r\", value=ContainsOnlyValue(JsonToClaimValue(\"null\"), 1));",
+			"{\"r\":false}"},
+		/* in a test of a condition, and what a rule added is seen by the next */
+		{"[type==\"q\", value==JsonToClaimValue(\"\\\"foo[1]\\\"\")] => issue(type=\"r\", "
+		 "value=1);",
+			"{\"r\":1}"},
+		{"c:[type==\"j\"]=>add(type=\"n\", value=JmesPath(c.value, \"length(foo)\")); "
+		 "[type==\"n\", value==\"4\"]=>issue(type=\"r\", value=4);",
+			"{\"r\":4}"},
+		{"=>issue(type=AppendString(\"r\", \"2\"), value=\"a\\\\b\");",
+			"{\"r2\":\"a\\\\b\"}"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char text[512];
+		snprintf(text, sizeof text, HEAD12 "%s};", cases[i].rules);
+		print_message("%s\n", cases[i].rules);
+		expect(text, claims, LAB_PERMIT, cases[i].issued);
+	}
+}
+
+static void
+a_call_with_wrong_arguments_denies(void **state)
+{
+	(void)state;
+	static const char claims[] = "{\"s\":[1,2],\"t\":\"x\",\"b\":true}";
+	static const char *const calls[] = {
+		"JmesPath(\"\", \"a\")",
+		"JmesPath(\"{}\", \"\")",
+		"JmesPath(\"{\", \"a\")",
+		"JmesPath(\"{}\", \"a[\")",
+		"JmesPath(1, \"a\")",
+		"JmesPath(c.value, \"a\")", /* two values */
+		"JsonToClaimValue(\"abc\")",
+		"JsonToClaimValue(\"{}\")",
+		"JsonToClaimValue(\"1.5\")",
+		"JsonToClaimValue(\"[[1]]\")",
+		"JsonToClaimValue(\"[1,{}]\")",
+		"JsonToClaimValue(1)",
+		"AppendString(\"a\", 1)",
+		"AppendString(c.value, \"a\")",
+		"NegateBool(\"true\")",
+		"NegateBool(0)",
+		"NegateBool(c.value)",
+		"ContainsOnlyValue(1, c.value)",
+	};
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+		char text[256];
+		snprintf(text, sizeof text,
+			HEAD12 "c:[type==\"s\"]=>issue(type=\"r\", value=%s);};", calls[i]);
+		struct lab_policy_result r = run(text, claims);
+		if (r.decision != LAB_DENY_ERROR || !r.error[0])
+			fail_msg("%s", calls[i]);
+		lab_policy_result_done(&r);
+		/* ... where nothing matches, nothing is called */
+		snprintf(text, sizeof text,
+			HEAD12 "[type==\"none\"]&&c:[type==\"s\"]=>issue(type=\"r\", value=%s);};",
+			calls[i]);
+		expect(text, claims, LAB_PERMIT, NULL);
+	}
+}
+
+/* PCR values may decide, but not be issued, and nothing that is made of them. */
+static void
+read_only_values_are_not_issued(void **state)
+{
+	(void)state;
+	static const char claims[] =
+		"{\"pcrs\":\"{\\\"PCRs\\\":[{\\\"Index\\\":0,\\\"Digests\\\":{\\\"SHA256\\\":"
+		"\\\"ab\\\"}}]}\"}";
+	static const char good[] =
+		"c:[type==\"pcrs\", issuer==\"AttestationService\"] => add(type=\"ok\", "
+		"value=JsonToClaimValue(JmesPath(c.value, "
+		"\"PCRs[? Index == `0`].Digests.SHA256 | @[0] == 'ab'\")));";
+	char text[512];
+	snprintf(text, sizeof text,
+		"version=1.2;authorizationrules{%s[type==\"ok\", value==true]=>permit();};", good);
+	expect(text, claims, LAB_PERMIT, NULL);
+	snprintf(text, sizeof text,
+		HEAD12 "%s[type==\"ok\", value==true]=>issue(type=\"r\", value=true);};", good);
+	expect(text, claims, LAB_PERMIT, "{\"r\":true}");
+	snprintf(text, sizeof text,
+		HEAD12 "%sc:[type==\"ok\"]=>issue(type=\"r\", value=IsSubsetOf(c.value, true));};",
+		good);
+	expect(text, claims, LAB_PERMIT, "{\"r\":true}");
+	static const char *const bad[] = {
+		"c:[type==\"pcrs\"]=>issue(claim=c);",
+		"c:[type==\"pcrs\"]=>issue(type=\"r\", value=c.value);",
+		"c:[type==\"pcrs\"]=>issueproperty(type=\"r\", value=c.value);",
+		"c:[type==\"ok\"]=>issue(type=\"r\", value=c.value);",
+		"c:[type==\"ok\"]=>issue(type=\"r\", value=NegateBool(c.value));",
+		"c:[type==\"pcrs\"]=>issue(type=\"r\", value=AppendString(c.value, \"x\"));",
+	};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		snprintf(text, sizeof text, HEAD12 "%s%s};", good, bad[i]);
+		struct lab_policy_result r = run(text, claims);
+		assert_int_equal(r.decision, LAB_DENY_ERROR);
+		assert_non_null(strstr(r.error, "read-only"));
+		lab_policy_result_done(&r);
+	}
+}
+
+/* Claims that a client sends are told apart by their issuer. */
+static void
+claims_of_the_client_are_its_own(void **state)
+{
+	(void)state;
+	struct vs_err err = {0};
+	struct lab_policy *p = NULL;
+	struct lab_policy_result r;
+	json_t *claims = json_pack("{s:b}", "aikValidated", 0);
+	json_t *custom = json_pack("{s:b,s:s}", "aikValidated", 1, "x", "y");
+	assert_ok(lab_policy_parse(vs_bytes_str("version=1.2;authorizationrules{"
+						"[type==\"aikValidated\", value==true, "
+						"issuer==\"AttestationService\"]=>permit();};"
+						"issuancerules{c:[issuer==\"CustomClaim\"]=>"
+						"issue(claim=c);};"),
+			  &p, &err),
+		&err);
+	assert_ok(lab_policy_run(p, claims, custom, &r, &err), &err);
+	assert_int_equal(r.decision, LAB_DENY_NO_PERMIT);
+	assert_int_equal(json_object_size(r.issued), 2);
+	lab_policy_result_done(&r);
+	lab_policy_free(p);
+	json_decref(claims);
+	json_decref(custom);
 }
 
 /* The service's own policies and the hashes its tokens name. */
@@ -323,6 +509,10 @@ main(void)
 		cmocka_unit_test(keeps_properties_apart_from_claims),
 		cmocka_unit_test(takes_comments_and_any_white_space),
 		cmocka_unit_test(refuses_what_is_not_a_policy_and_says_where),
+		cmocka_unit_test(functions_work_on_values),
+		cmocka_unit_test(a_call_with_wrong_arguments_denies),
+		cmocka_unit_test(read_only_values_are_not_issued),
+		cmocka_unit_test(claims_of_the_client_are_its_own),
 		cmocka_unit_test(hashes_like_the_service),
 		cmocka_unit_test(runs_the_services_own_policies),
 		cmocka_unit_test(denies_when_there_are_more_claims_than_it_can_hold),

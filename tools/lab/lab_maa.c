@@ -80,7 +80,7 @@ run_policy(struct lab_maa *maa, enum lab_tee_type t, const json_t *claims, const
 	vs_rc rc = text ? lab_policy_parse(vs_bytes_str(text), &policy, &err)
 			: vs_err_put(&err, VS_E_MEMORY, __func__, __LINE__, 0, "out of memory");
 	if (!vs_failed(rc))
-		rc = lab_policy_run(policy, flat, result, &err);
+		rc = lab_policy_run(policy, flat, NULL, result, &err);
 	if (!vs_failed(rc))
 		rc = lab_policy_hash(vs_bytes_str(text), &h, &err);
 	lab_policy_free(policy);
@@ -108,6 +108,8 @@ policy_verdict(const struct lab_policy_result *r, enum lab_tee_type t, struct la
 		msg = "A Deny claim was issued, authorization failed.";
 	if (r->decision == LAB_DENY_LIMIT)
 		msg = "The policy makes more claims than the service holds.";
+	if (r->decision == LAB_DENY_ERROR)
+		msg = r->error;
 	return lab_maa_fail(e, 400, "PolicyEvaluationError",
 		"Attestation operation failed with 65518: Exception(0) 83FFFFEE Policy Evaluation "
 		"Error "

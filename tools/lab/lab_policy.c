@@ -23,6 +23,7 @@ struct parser {
 	size_t n;
 	const char *last_end; /* end of the token before */
 	unsigned minor; /* of the policy's version */
+	unsigned calls; /* inside each other */
 };
 
 static vs_rc
@@ -61,13 +62,18 @@ ident_char(char c, bool first)
 	return isalpha((unsigned char)c) || c == '_' || (!first && isdigit((unsigned char)c));
 }
 
+/* From 1.2 on a backslash lets a quotation mark or a backslash stand for itself. */
 static vs_rc
 lex_string(struct parser *ps)
 {
 	ps->tok = T_STRING;
 	ps->text = ++ps->p;
-	while (ps->p < ps->end && *ps->p != '"' && *ps->p != '\n')
+	while (ps->p < ps->end && *ps->p != '"' && *ps->p != '\n') {
+		if (ps->minor >= 2 && *ps->p == '\\' && ps->p + 1 < ps->end &&
+			(ps->p[1] == '"' || ps->p[1] == '\\'))
+			ps->p++;
 		ps->p++;
+	}
 	ps->n = (size_t)(ps->p - ps->text);
 	if (ps->p == ps->end || *ps->p != '"')
 		return offending(ps, "'\"'");
@@ -175,15 +181,54 @@ take_cond_name(struct parser *ps, const struct lab_rule *rule, size_t *ret)
 }
 
 static vs_rc
+take_string(struct parser *ps, struct lab_expr *ret)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf text = {0};
+	VS_TRY(vs_buf_add_str(&text, "", ps->err));
+	for (size_t i = 0; i < ps->n; i++) {
+		if (ps->minor >= 2 && ps->text[i] == '\\' && i + 1 < ps->n &&
+			(ps->text[i + 1] == '"' || ps->text[i + 1] == '\\'))
+			i++;
+		VS_TRY(vs_buf_add_u8(&text, (uint8_t)ps->text[i], ps->err));
+	}
+	ret->literal = json_stringn((const char *)text.p, text.n);
+	if (!ret->literal)
+		return offending(ps, "text in UTF-8");
+	return next(ps);
+}
+
+static VS_RC take_expr(struct parser *ps, const struct lab_rule *rule, struct lab_expr *ret);
+
+static vs_rc
+take_call(struct parser *ps, const struct lab_rule *rule, enum lab_fn fn, struct lab_expr *ret)
+{
+	if (++ps->calls > LAB_CALLS_MAX)
+		return offending(ps, "fewer calls inside each other");
+	ret->call = calloc(1, sizeof *ret->call);
+	if (!ret->call)
+		VS_FAIL(ps->err, MEMORY, "out of memory");
+	ret->call->fn = fn;
+	VS_TRY(next(ps));
+	VS_TRY(expect(ps, T_MARK, "("));
+	for (unsigned i = 0; i < lab_fn_args(fn); i++) {
+		if (i > 0)
+			VS_TRY(expect(ps, T_MARK, ","));
+		VS_TRY(take_expr(ps, rule, &ret->call->arg[i]));
+	}
+	ps->calls--;
+	return expect(ps, T_MARK, ")");
+}
+
+static vs_rc
 take_expr(struct parser *ps, const struct lab_rule *rule, struct lab_expr *ret)
 {
 	json_int_t number = 0;
-	if (ps->tok == T_STRING) {
-		ret->literal = json_stringn(ps->text, ps->n);
-		if (!ret->literal)
-			return offending(ps, "text in UTF-8");
-		return next(ps);
-	}
+	const enum lab_fn fn =
+		ps->minor >= 2 && ps->tok == T_IDENT ? lab_fn_parse(ps->text, ps->n) : LAB_F_COUNT_;
+	if (ps->tok == T_STRING)
+		return take_string(ps, ret);
+	if (fn != LAB_F_COUNT_)
+		return take_call(ps, rule, fn, ret);
 	if (ps->tok == T_NUMBER) {
 		VS_TRY(take_number(ps, &number));
 		ret->literal = json_integer(number);
@@ -263,7 +308,7 @@ take_assigns(struct parser *ps, struct lab_rule *rule)
 		VS_TRY(expect(ps, T_MARK, "="));
 		VS_TRY(take_expr(ps, rule, &rule->assign[prop]));
 		rule->has[prop] = true;
-		if (!rule->assign[prop].literal) {
+		if (!rule->assign[prop].literal && !rule->assign[prop].call) {
 			if (refers && cond != rule->assign[prop].cond)
 				return offending(ps, "properties of one condition only");
 			refers = true;
@@ -393,6 +438,15 @@ lab_policy_parse(struct vs_bytes text, struct lab_policy **ret, struct vs_err *e
 	return VS_OK;
 }
 
+static void
+expr_done(struct lab_expr *e)
+{
+	json_decref(e->literal);
+	for (size_t i = 0; e->call && i < 2; i++)
+		expr_done(&e->call->arg[i]);
+	free(e->call);
+}
+
 void
 lab_policy_free(struct lab_policy *p)
 {
@@ -403,10 +457,10 @@ lab_policy_free(struct lab_policy *p)
 			struct lab_rule *rule = &p->rules[s][i];
 			for (size_t c = 0; c < LAB_CONDS_MAX; c++) {
 				for (size_t t = 0; t < LAB_TESTS_MAX; t++)
-					json_decref(rule->conds[c].tests[t].expr.literal);
+					expr_done(&rule->conds[c].tests[t].expr);
 			}
 			for (size_t a = 0; a < LAB_P_COUNT_; a++)
-				json_decref(rule->assign[a].literal);
+				expr_done(&rule->assign[a]);
 		}
 		free(p->rules[s]);
 	}

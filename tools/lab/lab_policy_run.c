@@ -10,6 +10,7 @@ enum { CLAIMS_MAX = 512 };
 
 struct claim {
 	json_t *prop[LAB_P_COUNT_];
+	bool read_only; /* its value may not be issued */
 };
 
 struct set {
@@ -20,7 +21,7 @@ struct set {
 struct run {
 	struct set in; /* what conditions see */
 	struct lab_policy_result *result;
-	bool permitted, denied, overflow;
+	bool permitted, denied, overflow, failed;
 };
 
 static const char *
@@ -90,12 +91,66 @@ struct matches {
 	size_t at[LAB_CONDS_MAX][CLAIMS_MAX];
 };
 
+static void
+fail(struct run *run, const char *why)
+{
+	if (!run->failed)
+		snprintf(run->result->error, sizeof run->result->error, "%s", why);
+	run->failed = true;
+}
+
+/* The set of values that an expression stands for; empty when the evaluation failed. */
+static struct lab_values *
+eval_set(struct run *run, const struct matches *m, const struct lab_expr *e)
+{
+	struct lab_values *ret = calloc(1, sizeof *ret), *a = NULL, *b = NULL;
+	char why[160] = "out of memory";
+	bool ok = ret != NULL;
+	if (ok && e->literal)
+		ok = lab_values_add(ret, json_incref(e->literal), false);
+	else if (ok && e->call) {
+		a = eval_set(run, m, &e->call->arg[0]);
+		b = lab_fn_args(e->call->fn) > 1 ? eval_set(run, m, &e->call->arg[1]) : NULL;
+		ok = a && !run->failed && lab_fn_call(e->call->fn, a, b, ret, why);
+	} else
+		for (size_t i = 0; ok && i < m->n[e->cond]; i++) {
+			const struct claim *c = &run->in.claims[m->at[e->cond][i]];
+			ok = lab_values_add(ret, json_incref(c->prop[e->prop]),
+				c->read_only && e->prop == LAB_P_VALUE);
+		}
+	if (!ok)
+		fail(run, why);
+	if (a)
+		lab_values_done(a);
+	if (b)
+		lab_values_done(b);
+	free(a);
+	free(b);
+	return ret;
+}
+
+static void
+set_free(struct lab_values *s)
+{
+	if (s)
+		lab_values_done(s);
+	free(s);
+}
+
 static bool
-test_holds(const struct run *run, const struct matches *m, const struct lab_test *t,
-	const struct claim *c)
+test_holds(
+	struct run *run, const struct matches *m, const struct lab_test *t, const struct claim *c)
 {
 	if (t->expr.literal)
 		return compare(c->prop[t->prop], t->op, t->expr.literal);
+	if (t->expr.call) {
+		struct lab_values *set = eval_set(run, m, &t->expr);
+		bool holds = false;
+		for (size_t i = 0; set && !run->failed && i < set->n; i++)
+			holds = holds || compare(c->prop[t->prop], t->op, set->at[i].v);
+		set_free(set);
+		return holds;
+	}
 	for (size_t i = 0; i < m->n[t->expr.cond]; i++) {
 		const struct claim *other = &run->in.claims[m->at[t->expr.cond][i]];
 		if (compare(c->prop[t->prop], t->op, other->prop[t->expr.prop]))
@@ -105,7 +160,7 @@ test_holds(const struct run *run, const struct matches *m, const struct lab_test
 }
 
 static bool
-rule_matches(const struct run *run, const struct lab_rule *rule, struct matches *m)
+rule_matches(struct run *run, const struct lab_rule *rule, struct matches *m)
 {
 	for (size_t k = 0; k < rule->n_conds; k++) {
 		m->n[k] = 0;
@@ -147,15 +202,15 @@ eval(const struct lab_expr *e, const struct claim *source)
 	return json_incref(e->literal ? e->literal : source ? source->prop[e->prop] : NULL);
 }
 
+/* Does with a claim what the rule says; takes it. */
 static void
-produce(struct run *run, const struct lab_rule *rule, const struct claim *source)
+complete(struct run *run, const struct lab_rule *rule, struct claim c)
 {
-	struct claim c = {{NULL}};
-	for (size_t i = 0; i < LAB_P_COUNT_; i++) {
-		if (rule->whole_claim)
-			c.prop[i] = json_incref(source->prop[i]);
-		else if (rule->has[i])
-			c.prop[i] = eval(&rule->assign[i], source);
+	if (c.read_only && rule->action != LAB_A_ADD)
+		fail(run, "a value that comes from read-only claims cannot be issued");
+	if (run->failed) {
+		claim_done(&c);
+		return;
 	}
 	if (!c.prop[LAB_P_VALUE_TYPE])
 		c.prop[LAB_P_VALUE_TYPE] = json_string(value_type(c.prop[LAB_P_VALUE]));
@@ -166,6 +221,50 @@ produce(struct run *run, const struct lab_rule *rule, const struct claim *source
 	if (rule->action == LAB_A_PROPERTY)
 		emit(&run->result->properties, c.prop[LAB_P_TYPE], c.prop[LAB_P_VALUE]);
 	add_claim(run, c);
+}
+
+static void
+produce(struct run *run, const struct lab_rule *rule, const struct claim *source)
+{
+	struct claim c = {.read_only = source && source->read_only};
+	for (size_t i = 0; i < LAB_P_COUNT_; i++) {
+		if (rule->whole_claim)
+			c.prop[i] = json_incref(source->prop[i]);
+		else if (rule->has[i])
+			c.prop[i] = eval(&rule->assign[i], source);
+	}
+	complete(run, rule, c);
+}
+
+/* A rule with calls: every value makes a claim, no value none; all else must be one value. */
+static void
+produce_called(struct run *run, const struct lab_rule *rule, const struct matches *m)
+{
+	struct lab_values *set[LAB_P_COUNT_] = {NULL};
+	for (size_t i = 0; i < LAB_P_COUNT_; i++) {
+		if (rule->has[i])
+			set[i] = eval_set(run, m, &rule->assign[i]);
+		if (set[i] && i != LAB_P_VALUE && set[i]->n != 1)
+			fail(run, "type, valueType and issuer must be one value each");
+	}
+	for (size_t k = 0; !run->failed && k < set[LAB_P_VALUE]->n; k++) {
+		struct claim c = {.read_only = set[LAB_P_VALUE]->at[k].read_only};
+		for (size_t i = 0; i < LAB_P_COUNT_; i++)
+			if (set[i])
+				c.prop[i] = json_incref(set[i]->at[i == LAB_P_VALUE ? k : 0].v);
+		complete(run, rule, c);
+	}
+	for (size_t i = 0; i < LAB_P_COUNT_; i++)
+		set_free(set[i]);
+}
+
+static bool
+has_call(const struct lab_rule *rule)
+{
+	bool found = false;
+	for (size_t i = 0; i < LAB_P_COUNT_; i++)
+		found = found || (rule->has[i] && rule->assign[i].call);
+	return found;
 }
 
 static void
@@ -180,6 +279,10 @@ act(struct run *run, const struct lab_rule *rule, const struct matches *m)
 			snprintf(run->result->denied_by, sizeof run->result->denied_by, "%s",
 				rule->text);
 		run->denied = true;
+		return;
+	}
+	if (has_call(rule)) {
+		produce_called(run, rule, m);
 		return;
 	}
 	size_t cond = rule->claim_cond;
@@ -199,22 +302,34 @@ act(struct run *run, const struct lab_rule *rule, const struct matches *m)
 }
 
 static void
-add_service_claims(struct run *run, const json_t *claims)
+add_incoming(struct run *run, const char *name, json_t *v, const char *issuer)
+{
+	size_t i = 0;
+	json_t *e = NULL;
+	if (json_is_array(v))
+		json_array_foreach (v, i, e)
+			if (!json_is_array(e))
+				add_incoming(run, name, e, issuer);
+	if (!json_is_string(v) && !json_is_integer(v) && !json_is_boolean(v))
+		return;
+	add_claim(run,
+		(struct claim){.prop = {json_string(name), json_incref(v),
+				       json_string(value_type(v)), json_string(issuer)},
+			.read_only = strcmp(name, "pcrs") == 0});
+}
+
+static void
+add_claims(struct run *run, const json_t *claims, const char *issuer)
 {
 	const char *name = NULL;
 	json_t *v = NULL;
-	json_object_foreach ((json_t *)(uintptr_t)claims, name, v) {
-		if (!json_is_string(v) && !json_is_integer(v) && !json_is_boolean(v))
-			continue;
-		add_claim(run,
-			(struct claim){{json_string(name), json_incref(v),
-				json_string(value_type(v)), json_string("AttestationService")}});
-	}
+	json_object_foreach ((json_t *)(uintptr_t)claims, name, v)
+		add_incoming(run, name, v, issuer);
 }
 
 vs_rc
-lab_policy_run(const struct lab_policy *p, const json_t *claims, struct lab_policy_result *ret,
-	struct vs_err *err)
+lab_policy_run(const struct lab_policy *p, const json_t *claims, const json_t *custom,
+	struct lab_policy_result *ret, struct vs_err *err)
 {
 	*ret = (struct lab_policy_result){.decision = LAB_DENY_NO_PERMIT};
 	struct run *run = calloc(1, sizeof *run);
@@ -225,14 +340,16 @@ lab_policy_run(const struct lab_policy *p, const json_t *claims, struct lab_poli
 		VS_FAIL(err, MEMORY, "out of memory");
 	}
 	run->result = ret;
-	add_service_claims(run, claims);
+	add_claims(run, claims, "AttestationService");
+	add_claims(run, custom, "CustomClaim");
 	for (size_t s = 0; s < LAB_S_COUNT_; s++) {
 		for (size_t i = 0; i < p->n[s]; i++) {
-			if (rule_matches(run, &p->rules[s][i], m))
+			if (rule_matches(run, &p->rules[s][i], m) && !run->failed)
 				act(run, &p->rules[s][i], m);
 		}
 	}
-	ret->decision = run->denied ? LAB_DENY
+	ret->decision = run->failed ? LAB_DENY_ERROR
+		: run->denied       ? LAB_DENY
 		: run->overflow     ? LAB_DENY_LIMIT
 		: run->permitted    ? LAB_PERMIT
 				    : LAB_DENY_NO_PERMIT;

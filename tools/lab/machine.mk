@@ -15,7 +15,8 @@ libvslabmachine_la_SOURCES = \
 	%D%/lab_evidence_tpm.c %D%/lab_evidence_log.c %D%/lab_evidence_snp.c \
 	%D%/lab_anchors.c \
 	%D%/lab_guest.c %D%/lab_guest.h \
-	%D%/lab_policy.c %D%/lab_policy.h %D%/lab_policy_run.c %D%/lab_policy_ast.h \
+	%D%/lab_policy.c %D%/lab_policy.h %D%/lab_policy_run.c %D%/lab_policy_fn.c %D%/lab_policy_ast.h \
+	%D%/lab_jmes.c %D%/lab_jmes.h %D%/lab_jmes_lex.c %D%/lab_jmes_run.c %D%/lab_jmes_ast.h \
 	%D%/lab_claims.c %D%/lab_claims.h \
 	%D%/lab_maa.c %D%/lab_maa.h %D%/lab_maa_priv.h \
 	%D%/lab_maa_key.c %D%/lab_maa_key.h %D%/lab_maa_policy.c %D%/lab_maa_snp.c \
@@ -42,6 +43,7 @@ labmachine_tests = \
 	tests/lab/test_lab_snp \
 	tests/lab/test_lab_dcap \
 	tests/lab/test_lab_policy \
+	tests/lab/test_lab_jmes \
 	tests/lab/test_lab_maa \
 	tests/lab/test_lab_tokens \
 	tests/lab/test_lab_machine \
@@ -68,6 +70,10 @@ tests_lab_test_lab_snp_LDADD = $(LABTEST_LDADD)
 tests_lab_test_lab_policy_SOURCES = tests/lab/test_lab_policy.c
 tests_lab_test_lab_policy_CPPFLAGS = $(LABTEST_CPPFLAGS)
 tests_lab_test_lab_policy_LDADD = $(LABTEST_LDADD)
+
+tests_lab_test_lab_jmes_SOURCES = tests/lab/test_lab_jmes.c
+tests_lab_test_lab_jmes_CPPFLAGS = $(LABTEST_CPPFLAGS)
+tests_lab_test_lab_jmes_LDADD = $(LABTEST_LDADD)
 
 tests_lab_test_lab_maa_SOURCES = tests/lab/test_lab_maa.c tests/lab/maa_client.c tests/lab/maa_client.h
 tests_lab_test_lab_maa_CPPFLAGS = $(LABTEST_CPPFLAGS)
