@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/checkpoint.h"
+#include "core/tpmtime.h"
 
 static const int cat_exit[VS_CAT_COUNT_] = {
 	[VS_CAT_NONE] = VS_EXIT_OK,
@@ -78,6 +79,7 @@ void
 vs_cli_world_done(struct vs_cli_world *w)
 {
 	vs_audit_close(w->audit);
+	vs_tpmtime_free(w->tpmtime);
 	vs_http_curl_free(w->curl);
 	vs_arena_free(w->arena);
 	vs_conf_free(w->conf);
@@ -93,10 +95,12 @@ open_audit(struct vs_cli_world *w, struct vs_err *err)
 	if (!w->conf->audit_log)
 		return VS_OK;
 	struct vs_audit_known known;
+	VS_TRY(vs_tpmtime_new(w->conf, w->clock, &w->tpmtime, err));
 	const struct vs_audit_env env = {
 		.known = w->conf->audit_checkpoint && vs_checkpoint_known(w->conf, &known) ? &known
 											   : NULL,
 		.path = w->conf->audit_log,
+		.tpm = vs_tpmtime_port(w->tpmtime),
 		.lab = w->conf->lab,
 		.writer = "vouchsafe",
 		.clock = w->clock,

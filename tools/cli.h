@@ -31,6 +31,7 @@ struct vs_cli_world {
 	struct vs_arena *arena;
 	struct vs_http_curl *curl;
 	struct vs_audit *audit; /* NULL when the configuration names no log */
+	struct vs_tpmtime *tpmtime; /* for its records */
 	struct vs_clock clock;
 	struct vs_rng rng;
 	struct vs_log log;

@@ -3,13 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "audit/internal.h"
@@ -21,26 +18,8 @@
 
 enum {
 	OPEN_DEADLINE_S = 10,
-	REOPEN_MAX = 16, /* times that a file may be rotated away while we look */
 	TORN_FILES_MAX = 1000,
 	TORN_BYTES_MAX = 1 << 20,
-	LOCK_PAUSE_NS = 2000000,
-};
-
-struct vs_audit {
-	char *path, *writer;
-	bool lab;
-	struct vs_clock clock;
-	struct vs_rng rng;
-	struct vs_log log;
-	struct vs_ossl *o;
-	char boot_id[40];
-	pthread_mutex_t mutex; /* what follows */
-	int fd; /* -1: not open */
-	bool known; /* last: a record of this chain that we have seen */
-	bool due; /* a checkpoint */
-	bool hearsay; /* last was noted by another process; the file may have been rotated since */
-	struct vs_chain_link last;
 };
 
 /* ---- opening and closing ----------------------------------------------------------------- */
@@ -67,13 +46,23 @@ vs_audit_close(struct vs_audit *a)
 {
 	if (a == NULL)
 		return;
-	if (a->fd >= 0)
-		(void)close(a->fd);
+	vs_audit_forget_file(a);
+	if (a->lock_fd >= 0)
+		(void)close(a->lock_fd);
 	vs_ossl_unref(a->o);
 	(void)pthread_mutex_destroy(&a->mutex);
 	free(a->path);
+	free(a->lock_path);
 	free(a->writer);
 	free(a);
+}
+
+static void
+ask_tpm(struct vs_audit *a)
+{
+	a->tpm_time = (struct vs_audit_tpm_time){0};
+	if (a->tpm.read != NULL)
+		(void)a->tpm.read(a->tpm.self, &a->tpm_time);
 }
 
 static void
@@ -83,151 +72,26 @@ audit_done(struct vs_audit **p)
 	*p = NULL;
 }
 
-static void
-sync_directory(const char *path)
-{
-	char dir[4096];
-	const char *slash = strrchr(path, '/');
-	const size_t n = slash == NULL ? 0 : (size_t)(slash - path);
-
-	if (n >= sizeof dir)
-		return;
-	(void)snprintf(dir, sizeof dir, "%.*s", n == 0 ? 1 : (int)n, slash == NULL ? "." : path);
-	const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0) {
-		(void)fsync(fd);
-		(void)close(fd);
-	}
-}
-
-static vs_rc
-check_file(int fd, const char *path, struct vs_err *err)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) != 0)
-		VS_FAIL_N(err, AUDIT, errno, "the audit log %s cannot be read: %s", path,
-			strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		VS_FAIL(err, AUDIT, "the audit log %s is not a regular file", path);
-	if ((st.st_mode & S_IWOTH) != 0)
-		VS_FAIL(err, AUDIT, "the audit log %s can be written by everybody: chmod o-w it",
-			path);
-	return VS_OK;
-}
-
-static vs_rc
-open_file(struct vs_audit *a, struct vs_err *err)
-{
-	const int flags = O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-	int fd = open(a->path, flags);
-
-	if (fd < 0 && errno == ENOENT) {
-		fd = open(a->path, flags | O_CREAT | O_EXCL, 0640);
-		if (fd >= 0) {
-			/* whatever the umask was */
-			(void)fchmod(fd, 0640);
-			sync_directory(a->path);
-		} else if (errno == EEXIST) {
-			fd = open(a->path, flags);
-		}
-	}
-	if (fd < 0)
-		VS_FAIL_N(err, AUDIT, errno, "the audit log %s cannot be opened: %s", a->path,
-			strerror(errno));
-	const vs_rc rc = check_file(fd, a->path, err);
-	if (vs_failed(rc)) {
-		(void)close(fd);
-		return rc;
-	}
-	a->fd = fd;
-	return VS_OK;
-}
-
-static void
-forget_file(struct vs_audit *a)
-{
-	if (a->fd >= 0)
-		(void)close(a->fd);
-	a->fd = -1;
-}
-
-/* ---- locks ------------------------------------------------------------------------------- */
-
-static vs_rc
-pause_until(struct vs_audit *a, int64_t deadline_boot_ns, const char *what, struct vs_err *err)
-{
-	const struct timespec ts = {.tv_nsec = LOCK_PAUSE_NS};
-
-	if (a->clock.ops->boot_ns(a->clock.self) >= deadline_boot_ns)
-		VS_FAIL(err, AUDIT, "%s is held by somebody else for too long: %s", what, a->path);
-	(void)nanosleep(&ts, NULL);
-	return VS_OK;
-}
-
-/* The file behind fd is still the one that path names. */
-static bool
-still_there(const struct vs_audit *a)
-{
-	struct stat ours, theirs;
-
-	return fstat(a->fd, &ours) == 0 && stat(a->path, &theirs) == 0 &&
-		ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
-}
-
-/* Mutex held. On success fd is open, locked, and the file of this name. */
-static vs_rc
-lock_file(struct vs_audit *a, int64_t deadline_boot_ns, struct vs_err *err)
-{
-	for (int i = 0; i < REOPEN_MAX; i++) {
-		if (a->fd < 0)
-			VS_TRY(open_file(a, err));
-		while (flock(a->fd, LOCK_EX | LOCK_NB) != 0) {
-			if (errno != EWOULDBLOCK && errno != EINTR)
-				VS_FAIL_N(err, AUDIT, errno,
-					"the audit log %s cannot be locked: %s", a->path,
-					strerror(errno));
-			VS_TRY(pause_until(a, deadline_boot_ns, "the audit log's lock", err));
-		}
-		if (still_there(a))
-			return VS_OK;
-		forget_file(a); /* which gives its lock back */
-	}
-	VS_FAIL(err, AUDIT, "the audit log %s is replaced again and again", a->path);
-}
-
 /* ---- writing ----------------------------------------------------------------------------- */
 
-/*
- * One write. What did not get onto the disk as a whole is taken back, so that nobody reads a record
- * of something that was then denied.
- */
+/* One record is one write. */
 static vs_rc
 append_line(struct vs_audit *a, struct vs_bytes line, struct vs_err *err)
 {
-	struct stat st;
 	ssize_t n;
 
-	if (fstat(a->fd, &st) != 0)
-		VS_FAIL_N(err, AUDIT, errno, "the audit log %s cannot be read: %s", a->path,
-			strerror(errno));
 	do
 		n = write(a->fd, line.p, line.n);
 	while (n < 0 && errno == EINTR);
-	const bool whole = n >= 0 && (size_t)n == line.n;
-	if (whole && fsync(a->fd) == 0)
+	if (n >= 0 && (size_t)n == line.n)
 		return VS_OK;
-	const int e = n >= 0 && !whole ? ENOSPC : errno;
-	if (n > 0 && (ftruncate(a->fd, st.st_size) != 0 || fsync(a->fd) != 0))
-		vs_log(&a->log, VS_LOG_ERROR, "audit",
-			"%s: a half-written record could not be taken back", a->path);
-	forget_file(a);
+	const int e = n >= 0 ? ENOSPC : errno;
 	VS_FAIL_N(err, AUDIT, e, "the audit log %s cannot be written: %s", a->path, strerror(e));
 }
 
-/* A record with its place in the chain; a->last moves on when it is on the disk. */
+/* A record with its place in the chain. Not yet durable. */
 static vs_rc
-append_record(struct vs_audit *a, struct vs_bytes body, struct vs_err *err)
+write_record(struct vs_audit *a, struct vs_bytes body, struct vs_err *err)
 {
 	VS_CLEANUP(vs_buf_done) struct vs_buf line = {.max = 2 * VS_AUDIT_LINE_MAX};
 	VS_CLEANUP(vs_buf_done) struct vs_buf more = {.max = VS_AUDIT_LINE_MAX};
@@ -249,6 +113,14 @@ append_record(struct vs_audit *a, struct vs_bytes body, struct vs_err *err)
 	if (next.wall < a->last.wall)
 		VS_TRY(vs_buf_addf(&more, err, ",\"clock_back_s\":%lld",
 			(long long)(a->last.wall - next.wall)));
+	const struct vs_audit_tpm_time *t = &a->tpm_time;
+	if (t->known)
+		VS_TRY(vs_buf_addf(&more, err,
+			",\"tpm_clock_ms\":%llu,\"tpm_resets\":%u,\"tpm_restarts\":%u,\"tpm_boot_"
+			"ns\":%"
+			"lld",
+			(unsigned long long)t->clock_ms, t->resets, t->restarts,
+			(long long)t->read_boot_ns));
 	VS_TRY(vs_chain_compose(a->o, &head, vs_buf_view(&more), &line, next.hash, err));
 	VS_TRY(append_line(a, vs_buf_view(&line), err));
 	a->due = a->due || next.seq == VS_AUDIT_CHECKPOINT_FIRST ||
@@ -257,6 +129,44 @@ append_record(struct vs_audit *a, struct vs_bytes body, struct vs_err *err)
 	a->last.wall = next.wall;
 	memcpy(a->last.hash, next.hash, sizeof a->last.hash);
 	return VS_OK;
+}
+
+/*
+ * All of them with one fsync. What did not get onto the disk as a whole is taken back, so that
+ * nobody reads a record of something that was then denied.
+ */
+static vs_rc
+append_records(struct vs_audit *a, const struct vs_bytes *bodies, size_t n, struct vs_err *err)
+{
+	const struct vs_chain_link before = a->last;
+	const bool due = a->due;
+	struct stat st, now;
+	vs_rc rc = VS_OK;
+
+	if (fstat(a->fd, &st) != 0)
+		VS_FAIL_N(err, AUDIT, errno, "the audit log %s cannot be read: %s", a->path,
+			strerror(errno));
+	for (size_t i = 0; i < n && !vs_failed(rc); i++)
+		rc = write_record(a, bodies[i], err);
+	if (!vs_failed(rc) && fsync(a->fd) == 0)
+		return VS_OK;
+	if (!vs_failed(rc))
+		rc = vs_err_put(err, VS_E_AUDIT, __func__, __LINE__, errno,
+			"the audit log %s cannot be written: %s", a->path, strerror(errno));
+	a->last = before;
+	a->due = due;
+	if (fstat(a->fd, &now) == 0 && now.st_size > st.st_size &&
+		(ftruncate(a->fd, st.st_size) != 0 || fsync(a->fd) != 0))
+		vs_log(&a->log, VS_LOG_ERROR, "audit",
+			"%s: a half-written record could not be taken back", a->path);
+	vs_audit_forget_file(a);
+	return rc;
+}
+
+static vs_rc
+append_record(struct vs_audit *a, struct vs_bytes body, struct vs_err *err)
+{
+	return append_records(a, &body, 1, err);
 }
 
 /* "<word>_log", "<word>_seq", "<word>_hash" of the record that we saw last. */
@@ -352,7 +262,7 @@ save_torn(struct vs_audit *a, struct vs_bytes torn, char *ret_name, size_t name_
 		(void)unlink(ret_name);
 		VS_FAIL(err, AUDIT, "the torn end of the audit log cannot be kept as %s", ret_name);
 	}
-	sync_directory(a->path);
+	vs_audit_sync_directory(a->path);
 	return VS_OK;
 }
 
@@ -401,16 +311,16 @@ find_place(struct vs_audit *a, struct vs_err *err)
 
 /* ---- interface --------------------------------------------------------------------------- */
 
-/* body is empty: only bring the file into order. */
+/* None: only bring the file into order. */
 static vs_rc
-with_lock(struct vs_audit *a, struct vs_bytes body, int64_t deadline_boot_ns, struct vs_err *err)
+with_lock(struct vs_audit *a, const struct vs_bytes *bodies, size_t n, int64_t deadline_boot_ns,
+	struct vs_err *err)
 {
-	VS_TRY(lock_file(a, deadline_boot_ns, err));
+	VS_TRY(vs_audit_lock(a, deadline_boot_ns, err));
 	vs_rc rc = find_place(a, err);
-	if (!vs_failed(rc) && body.n != 0)
-		rc = append_record(a, body, err);
-	if (a->fd >= 0)
-		(void)flock(a->fd, LOCK_UN);
+	if (!vs_failed(rc) && n != 0)
+		rc = append_records(a, bodies, n, err);
+	vs_audit_unlock(a);
 	return rc;
 }
 
@@ -420,7 +330,7 @@ vs_audit_open(const struct vs_audit_env *env, struct vs_audit **ret, struct vs_e
 	VS_CLEANUP(audit_done) struct vs_audit *a = calloc(1, sizeof *a);
 	if (a == NULL)
 		VS_FAIL(err, MEMORY, "no memory for the audit log");
-	a->fd = -1;
+	a->fd = a->lock_fd = -1;
 	if (pthread_mutex_init(&a->mutex, NULL) != 0) {
 		free(VS_TAKE(a));
 		VS_FAIL(err, MEMORY, "no memory for the audit log");
@@ -429,6 +339,12 @@ vs_audit_open(const struct vs_audit_env *env, struct vs_audit **ret, struct vs_e
 	a->writer = strdup(env->writer);
 	if (a->path == NULL || a->writer == NULL)
 		VS_FAIL(err, MEMORY, "no memory for the audit log");
+	const size_t n_lock = strlen(env->path) + sizeof ".lock";
+	a->lock_path = malloc(n_lock);
+	if (a->lock_path == NULL)
+		VS_FAIL(err, MEMORY, "no memory for the audit log");
+	(void)snprintf(a->lock_path, n_lock, "%s.lock", env->path);
+	a->tpm = env->tpm;
 	a->lab = env->lab;
 	a->clock = env->clock;
 	a->rng = env->rng;
@@ -442,8 +358,8 @@ vs_audit_open(const struct vs_audit_env *env, struct vs_audit **ret, struct vs_e
 	VS_TRY(vs_ossl_new(&a->o, err));
 	read_boot_id(a->boot_id);
 	const int64_t now = a->clock.ops->boot_ns(a->clock.self);
-	VS_TRY(with_lock(
-		a, vs_bytes_of(NULL, 0), now + OPEN_DEADLINE_S * INT64_C(1000000000), err));
+	ask_tpm(a);
+	VS_TRY(with_lock(a, NULL, 0, now + OPEN_DEADLINE_S * INT64_C(1000000000), err));
 	*ret = VS_TAKE(a);
 	return VS_OK;
 }
@@ -471,19 +387,38 @@ vs_audit_head(struct vs_audit *a, struct vs_audit_known *ret)
 }
 
 vs_rc
+vs_audit_commit_all(struct vs_audit *a, struct vs_audit_rec *const *recs, size_t n,
+	int64_t deadline_boot_ns, struct vs_err *err)
+{
+	struct vs_bytes *bodies = calloc(n + 1, sizeof *bodies);
+	vs_rc rc = VS_OK;
+
+	if (bodies == NULL)
+		rc = vs_err_put(
+			err, VS_E_MEMORY, __func__, __LINE__, 0, "no memory for audit records");
+	for (size_t i = 0; i < n && !vs_failed(rc); i++) {
+		rc = recs[i]->rc;
+		if (vs_failed(rc) && err != NULL)
+			*err = recs[i]->err;
+		bodies[i] = vs_buf_view(&recs[i]->body);
+	}
+	while (!vs_failed(rc) && pthread_mutex_trylock(&a->mutex) != 0)
+		rc = vs_audit_pause(a, deadline_boot_ns, "the audit log", err);
+	if (!vs_failed(rc)) {
+		/* Before the lock: others need not wait for the TPM. */
+		ask_tpm(a);
+		rc = with_lock(a, bodies, n, deadline_boot_ns, err);
+		(void)pthread_mutex_unlock(&a->mutex);
+	}
+	free(bodies);
+	for (size_t i = 0; i < n; i++)
+		vs_audit_drop(recs[i]);
+	return rc;
+}
+
+vs_rc
 vs_audit_commit(
 	struct vs_audit *a, struct vs_audit_rec *r, int64_t deadline_boot_ns, struct vs_err *err)
 {
-	vs_rc rc = r->rc;
-
-	if (vs_failed(rc) && err != NULL)
-		*err = r->err;
-	while (!vs_failed(rc) && pthread_mutex_trylock(&a->mutex) != 0)
-		rc = pause_until(a, deadline_boot_ns, "the audit log", err);
-	if (!vs_failed(rc)) {
-		rc = with_lock(a, vs_buf_view(&r->body), deadline_boot_ns, err);
-		(void)pthread_mutex_unlock(&a->mutex);
-	}
-	vs_audit_drop(r);
-	return rc;
+	return vs_audit_commit_all(a, &r, 1, deadline_boot_ns, err);
 }

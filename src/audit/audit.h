@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The tamper-evident log of attestation events: canonical JSON lines, hash-chained, one write(2)
- * per record under an advisory lock, fsync before the caller goes on. Several processes may write
- * one file. Never a secret in here: tokens appear as a hash.
+ * per record under an advisory lock (on PATH.lock), fsync before the caller goes on. Several
+ * processes may write one file. Never a secret in here: tokens appear as a hash.
  */
 #ifndef VS_AUDIT_AUDIT_H
 #define VS_AUDIT_AUDIT_H
@@ -13,6 +13,20 @@
 
 struct vs_audit;
 struct vs_audit_rec;
+
+/* What the TPM's clock said, and when it was asked. */
+struct vs_audit_tpm_time {
+	bool known;
+	uint64_t clock_ms; /* runs while the TPM has power */
+	uint32_t resets, restarts;
+	int64_t read_boot_ns;
+};
+
+/* Asks for it; false: there is none. May answer from memory; blocks for a moment only. */
+struct vs_audit_tpm {
+	void *self;
+	bool (*read)(void *self, struct vs_audit_tpm_time *ret);
+};
 
 /* It is time for a checkpoint behind record 8 and behind each 64th. */
 enum { VS_AUDIT_CHECKPOINT_FIRST = 8, VS_AUDIT_CHECKPOINT_EVERY = 64 };
@@ -31,6 +45,7 @@ struct vs_audit_env {
 	 * a file of the same log that does not have the record gets a "loss".
 	 */
 	const struct vs_audit_known *known;
+	struct vs_audit_tpm tpm; /* read may be NULL */
 	bool lab; /* every record says so */
 	const char *writer; /* "vouchsafe-agent", "vouchsafe" */
 	struct vs_clock clock;
@@ -68,6 +83,9 @@ void vs_audit_err(struct vs_audit_rec *r, const struct vs_err *err); /* "code", 
 /* Append durably and free r, also on failure. Waits for the lock at most until the deadline. */
 VS_RC vs_audit_commit(
 	struct vs_audit *a, struct vs_audit_rec *r, int64_t deadline_boot_ns, struct vs_err *err);
+/* All of them in this order or none, with one fsync; frees all. */
+VS_RC vs_audit_commit_all(struct vs_audit *a, struct vs_audit_rec *const *recs, size_t n,
+	int64_t deadline_boot_ns, struct vs_err *err);
 void vs_audit_drop(struct vs_audit_rec *r);
 
 #endif

@@ -5,7 +5,8 @@
  * itself, so also the hash of the line before.
  *
  *   {"v":1,"log":..,"seq":..,"time":..,"wall":..,"boot_id":..,"boot_ns":..,"writer":..,
- *    "writer_pid":..,["lab":true,]"event":..,...,"prev":..,"hash":..}
+ *    "writer_pid":..,["lab":true,]"event":..,...,["clock_back_s":..,]["tpm_clock_ms":..,
+ *    "tpm_resets":..,"tpm_restarts":..,"tpm_boot_ns":..,]"prev":..,"hash":..}
  */
 #ifndef VS_AUDIT_CHAIN_H
 #define VS_AUDIT_CHAIN_H

@@ -2,6 +2,8 @@
 #ifndef VS_AUDIT_INTERNAL_H
 #define VS_AUDIT_INTERNAL_H
 
+#include <pthread.h>
+
 #include "audit/audit.h"
 #include "audit/chain.h"
 
@@ -14,6 +16,37 @@ struct vs_audit_rec {
 	vs_rc rc; /* first failure of a setter */
 	struct vs_err err;
 };
+
+struct vs_audit {
+	char *path, *lock_path, *writer;
+	bool lab;
+	struct vs_clock clock;
+	struct vs_rng rng;
+	struct vs_log log;
+	struct vs_audit_tpm tpm;
+	struct vs_ossl *o;
+	char boot_id[40];
+	pthread_mutex_t mutex; /* what follows */
+	int fd, lock_fd; /* -1: not open */
+	bool known; /* last: a record of this chain that we have seen */
+	bool due; /* a checkpoint */
+	bool hearsay; /* last was noted by another process; the file may have been rotated since */
+	struct vs_chain_link last;
+	struct vs_audit_tpm_time tpm_time; /* for the records being written */
+};
+
+/* ---- lock.c: the mutex is held ----------------------------------------------------------- */
+
+/* On success the file of this name is open, and the lock is ours. Error: AUDIT. */
+VS_RC vs_audit_lock(struct vs_audit *a, int64_t deadline_boot_ns, struct vs_err *err);
+void vs_audit_unlock(struct vs_audit *a);
+void vs_audit_forget_file(struct vs_audit *a);
+/* Before the next try for what somebody else holds. Error: AUDIT when the deadline has passed. */
+VS_RC
+vs_audit_pause(struct vs_audit *a, int64_t deadline_boot_ns, const char *what, struct vs_err *err);
+void vs_audit_sync_directory(const char *path);
+
+/* ---- tail.c ------------------------------------------------------------------------------ */
 
 /* The end of a log: its last good record, and what stands behind it. */
 struct vs_audit_tail {

@@ -4,6 +4,7 @@ libvsaudit_la_SOURCES = \
 	%D%/audit.c %D%/audit.h \
 	%D%/chain.c %D%/chain.h \
 	%D%/internal.h \
+	%D%/lock.c \
 	%D%/record.c \
 	%D%/tail.c \
 	%D%/verify.c %D%/verify.h

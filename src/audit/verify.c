@@ -13,12 +13,18 @@
 #include "audit/chain.h"
 #include "crypto/ossl.h"
 
+struct tpm_time {
+	bool known;
+	uint64_t clock_ms, resets, restarts, boot_ns;
+};
+
 struct verifier {
 	struct vs_ossl *o;
 	const struct vs_audit_checkpoint *checkpoint;
 	struct vs_audit_report *report;
 	uint64_t line; /* of the line that is looked at */
 	struct vs_chain_link before;
+	struct tpm_time tpm; /* as the last record that has one says */
 	bool checkpoint_seen;
 	bool later_file; /* another file was before this one */
 };
@@ -83,6 +89,28 @@ get_number(struct vs_bytes line, const char *name, uint64_t *ret)
 	return *end == '\0';
 }
 
+/* Readings of several writers may cross each other by a moment. */
+static void
+take_tpm(struct verifier *v, struct vs_bytes line)
+{
+	struct tpm_time now = {.known = true};
+
+	if (!get_number(line, "tpm_clock_ms", &now.clock_ms) ||
+		!get_number(line, "tpm_resets", &now.resets) ||
+		!get_number(line, "tpm_restarts", &now.restarts) ||
+		!get_number(line, "tpm_boot_ns", &now.boot_ns))
+		return;
+	const struct tpm_time *last = &v->tpm;
+	const bool later = last->known &&
+		(now.resets > last->resets ||
+			(now.resets == last->resets && now.restarts > last->restarts));
+	if (last->known && !later &&
+		(now.resets < last->resets || now.restarts < last->restarts ||
+			(now.clock_ms < last->clock_ms && now.boot_ns >= last->boot_ns)))
+		v->report->n_tpm_back++;
+	v->tpm = now;
+}
+
 static void
 take_event(struct verifier *v, struct vs_bytes line, const struct vs_chain_link *link)
 {
@@ -138,6 +166,7 @@ check_line(struct verifier *v, struct vs_bytes line)
 	(void)snprintf(r->last_hash, sizeof r->last_hash, "%s", link.hash);
 	(void)snprintf(r->last_log_id, sizeof r->last_log_id, "%s", link.log_id);
 	take_event(v, line, &link);
+	take_tpm(v, line);
 	v->before = link;
 	return true;
 }

@@ -32,6 +32,7 @@ struct vs_audit_report {
 	/* Of the first record: the record of an earlier file that the first file comes after. */
 	bool has_after;
 	uint64_t n_clock_back; /* records that say the clock went backwards */
+	uint64_t n_tpm_back; /* records whose TPM's counts or clock are lower than before */
 	uint64_t n_recoveries; /* recovery records: each stands for a torn tail kept beside the file
 				*/
 	/* When not ok, the first bad record: */

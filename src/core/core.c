@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "core/checkpoint.h"
 #include "core/record.h"
+#include "core/tpmtime.h"
 #include "net/http_curl.h"
 
 struct vs_core {
@@ -19,6 +20,7 @@ struct vs_core {
 	char *writer;
 	struct vs_arena *arena;
 	struct vs_http_curl *http;
+	struct vs_tpmtime *tpmtime;
 	pthread_mutex_t lock; /* of what follows; leaves only below it */
 	struct vs_audit *audit;
 	struct vs_services **services; /* by position of the token in conf */
@@ -64,6 +66,7 @@ vs_core_open(const struct vs_core_env *env, struct vs_core **ret, struct vs_err 
 		core->conf->memory_lock_required ? VS_LOCK_REQUIRED : VS_LOCK_WARN, &core->arena,
 		err));
 	VS_TRY(make_http(core, err));
+	VS_TRY(vs_tpmtime_new(core->conf, core->clock, &core->tpmtime, err));
 	core->services = calloc(core->conf->n_tokens + 1, sizeof(struct vs_services *));
 	if (!core->services)
 		VS_FAIL(err, MEMORY, "out of memory");
@@ -83,6 +86,7 @@ vs_core_close(struct vs_core *core)
 	if (core->audit)
 		vs_checkpoint_note(core->conf, &core->log, core->audit, true);
 	vs_audit_close(core->audit);
+	vs_tpmtime_free(core->tpmtime);
 	vs_arena_free(core->arena);
 	vs_conf_free(core->conf);
 	free(core->writer);
@@ -174,6 +178,7 @@ open_audit(struct vs_core *core, struct vs_err *err)
 			? &known
 			: NULL,
 		.path = core->conf->audit_log,
+		.tpm = vs_tpmtime_port(core->tpmtime),
 		.lab = core->conf->lab,
 		.writer = core->writer,
 		.clock = core->clock,

@@ -9,4 +9,4 @@ libvscore_la_SOURCES = \
 
 # What talks to the TPM for the log stands apart, so that a test can put a log made of data in place.
 noinst_LTLIBRARIES += libvscheckpoint.la
-libvscheckpoint_la_SOURCES = %D%/checkpoint.c %D%/checkpoint.h
+libvscheckpoint_la_SOURCES = %D%/checkpoint.c %D%/checkpoint.h %D%/tpmtime.c %D%/tpmtime.h

@@ -422,14 +422,23 @@ vs_tpm_pcr_read(struct vs_tpm *tpm, uint32_t mask, uint8_t ret[VS_PCRS_MAX][32],
 }
 
 vs_rc
-vs_tpm_counts(struct vs_tpm *tpm, uint32_t *ret_reset, uint32_t *ret_restart, struct vs_err *err)
+vs_tpm_clock(struct vs_tpm *tpm, uint64_t *ret_ms, uint32_t *ret_reset, uint32_t *ret_restart,
+	struct vs_err *err)
 {
 	TPMS_TIME_INFO now = {0};
 	TSS2_RC rc;
 	VS_TPM_RUN(tpm, rc, Tss2_Sys_ReadClock(tpm->sys, NULL, &now, NULL));
 	if (rc != TSS2_RC_SUCCESS)
 		return vs_tpm_fail(tpm, rc, "read its clock", err);
+	*ret_ms = now.clockInfo.clock;
 	*ret_reset = now.clockInfo.resetCount;
 	*ret_restart = now.clockInfo.restartCount;
 	return VS_OK;
+}
+
+vs_rc
+vs_tpm_counts(struct vs_tpm *tpm, uint32_t *ret_reset, uint32_t *ret_restart, struct vs_err *err)
+{
+	uint64_t ms = 0;
+	return vs_tpm_clock(tpm, &ms, ret_reset, ret_restart, err);
 }

@@ -100,6 +100,9 @@ VS_RC vs_tpm_context_load(
 VS_RC vs_tpm_rsa_decrypt(struct vs_tpm *tpm, uint32_t key, uint32_t mask, enum vs_unwrap scheme,
 	struct vs_bytes ciphertext, struct vs_arena *arena, struct vs_secret *ret,
 	struct vs_err *err);
+/* Its clock in ms (it stands still without power), and how often it was reset and restarted. */
+VS_RC vs_tpm_clock(struct vs_tpm *tpm, uint64_t *ret_ms, uint32_t *ret_reset, uint32_t *ret_restart,
+	struct vs_err *err);
 VS_RC
 vs_tpm_counts(struct vs_tpm *tpm, uint32_t *ret_reset, uint32_t *ret_restart, struct vs_err *err);
 void vs_tpm_flush(struct vs_tpm *tpm, uint32_t handle);

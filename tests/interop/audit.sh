@@ -25,6 +25,9 @@ succeeds "the TPM proves the end" "$VOUCHSAFE" audit verify
 says 'end proven by the checkpoint'
 says 'proven by the TPM'
 cp "$L" "$T/old"
+grep -q '"event":"attempt".*"tpm_clock_ms":[0-9]*,"tpm_resets":[0-9]*,"tpm_restarts":[0-9]*,"tpm_boot_ns":[0-9]*,' "$L" ||
+	fail "a record does not carry the TPM's clock"
+ok "records carry the TPM's clock and counts"
 succeeds "attests again" "$VOUCHSAFE" attest --token lab-vault
 succeeds "what came after the checkpoint is not covered" "$VOUCHSAFE" audit verify
 says 'nothing that a checkpoint covers is missing'

@@ -123,6 +123,97 @@ a_record_that_is_too_long_is_refused(void **state)
 	assert_whole(w, 2);
 }
 
+/* ---- the TPM's clock, and records together ---------------------------------------------------
+ */
+
+struct tpm {
+	bool there;
+	uint64_t clock_ms;
+	uint32_t resets, restarts;
+};
+
+static bool
+read_tpm(void *self, struct vs_audit_tpm_time *ret)
+{
+	const struct tpm *t = self;
+
+	*ret = (struct vs_audit_tpm_time){.known = t->there,
+		.clock_ms = t->clock_ms,
+		.resets = t->resets,
+		.restarts = t->restarts,
+		.read_boot_ns = 77};
+	return t->there;
+}
+
+static void
+records_carry_the_tpms_clock_where_there_is_one(void **state)
+{
+	struct world *w = *state;
+	struct tpm tpm = {.there = true, .clock_ms = UINT64_MAX, .resets = 3, .restarts = 4};
+
+	w->env.tpm = (struct vs_audit_tpm){.self = &tpm, .read = read_tpm};
+	struct vs_audit *a = open_log(w);
+	assert_true(log_has(w,
+		"\"tpm_clock_ms\":18446744073709551615,\"tpm_resets\":3,\"tpm_restarts\":4,"
+		"\"tpm_boot_ns\":77,\"prev\""));
+	tpm.clock_ms = 5000;
+	tpm.resets = 4;
+	add_n(a, 1);
+	assert_true(log_has(w, "\"tpm_clock_ms\":5000,\"tpm_resets\":4"));
+	assert_int_equal(report_of(w).n_tpm_back, 0);
+	/* Its clock or its counts go back: another TPM, or a cleared one. */
+	tpm.clock_ms = 4000;
+	add_n(a, 1);
+	assert_int_equal(report_of(w).n_tpm_back, 1);
+	tpm.clock_ms = 9000;
+	tpm.resets = 2;
+	add_n(a, 1);
+	assert_int_equal(report_of(w).n_tpm_back, 2);
+	tpm.there = false;
+	add_n(a, 1);
+	vs_audit_close(a);
+	assert_whole(w, 5);
+	struct vs_buf b = contents(w->path);
+	const uint8_t *last = (uint8_t *)memrchr(b.p, '\n', b.n - 1) + 1;
+	assert_null(memmem(last, (size_t)(b.p + b.n - last), "tpm_", 4));
+	vs_buf_done(&b);
+}
+
+static struct vs_audit_rec *
+record(struct vs_audit *a, int64_t n)
+{
+	struct vs_audit_rec *r = NULL;
+	struct vs_err err = {0};
+
+	assert_ok(vs_audit_begin(a, "uses", &r, &err), &err);
+	vs_audit_int(r, "n", n);
+	return r;
+}
+
+static void
+records_that_belong_together_are_written_all_or_none(void **state)
+{
+	struct world *w = *state;
+	struct vs_audit *a = open_log(w);
+	struct vs_err err = {0};
+	struct vs_audit_rec *recs[5];
+
+	for (int i = 0; i < 5; i++)
+		recs[i] = record(a, i);
+	assert_ok(vs_audit_commit_all(a, recs, 5, in_ms(5000), &err), &err);
+	assert_whole(w, 6);
+	assert_true(log_has(w, "\"seq\":6"));
+	for (int i = 0; i < 5; i++)
+		recs[i] = record(a, 100 + i);
+	vs_audit_int(recs[3], "n", 4); /* spoilt: the name comes twice */
+	assert_code(vs_audit_commit_all(a, recs, 5, in_ms(5000), &err), INTERNAL);
+	assert_whole(w, 6);
+	assert_false(log_has(w, "\"n\":10"));
+	add_n(a, 1);
+	vs_audit_close(a);
+	assert_whole(w, 7);
+}
+
 /* ---- tearing ----------------------------------------------------------------------------- */
 
 static void
@@ -152,6 +243,57 @@ a_tail_torn_at_any_byte_is_kept_and_continued(void **state)
 		assert_memory_equal(kept.p, whole.p + second_end, kept.n);
 		vs_buf_done(&kept);
 		assert_int_equal(unlink(torn), 0);
+	}
+	vs_buf_done(&whole);
+}
+
+static void
+drop_torn(struct world *w)
+{
+	char torn[128];
+
+	(void)snprintf(torn, sizeof torn, "%s.torn-1", w->path);
+	(void)unlink(torn);
+}
+
+/* Whatever is left of the file: what was whole stays, the rest is kept, and the loss is told. */
+static void
+every_prefix_of_a_log_is_recovered(void **state)
+{
+	struct world *w = *state;
+	struct vs_audit *a = open_log(w);
+	struct vs_audit_known known;
+
+	add_n(a, 3);
+	assert_true(vs_audit_head(a, &known));
+	vs_audit_close(a);
+	w->env.known = &known;
+	struct vs_buf whole = contents(w->path);
+	for (size_t cut = 0; cut <= whole.n; cut++) {
+		size_t records = 0, end = 0;
+		for (size_t i = 0; i < cut; i++)
+			if (whole.p[i] == '\n') {
+				records++;
+				end = i + 1;
+			}
+		overwrite(w->path, vs_bytes_of(whole.p, cut));
+		a = open_log(w);
+		add_n(a, 1);
+		vs_audit_close(a);
+		const struct vs_audit_report r = report_of(w);
+		if (!r.ok)
+			fail_msg("cut at %zu: line %lu: %s", cut, (unsigned long)r.bad_line,
+				r.reason);
+		struct vs_buf now = contents(w->path);
+		assert_true(now.n > end && memcmp(now.p, whole.p, end) == 0);
+		vs_buf_done(&now);
+		assert_int_equal(r.n_recoveries, cut > end);
+		assert_int_equal(log_has(w, "\"event\":\"loss\""), records > 0 && cut < whole.n);
+		assert_int_equal(log_has(w, "\"after_seq\":4"), records == 0);
+		assert_int_equal(r.n_records,
+			(records == 0 ? 1 : records) + (cut > end) +
+				(records > 0 && cut < whole.n) + 1);
+		drop_torn(w);
 	}
 	vs_buf_done(&whole);
 }
@@ -217,7 +359,10 @@ main(void)
 		LOG_TEST(a_verdict_is_written_with_every_check),
 		LOG_TEST(a_name_twice_or_reserved_spoils_the_record),
 		LOG_TEST(a_record_that_is_too_long_is_refused),
+		LOG_TEST(records_carry_the_tpms_clock_where_there_is_one),
+		LOG_TEST(records_that_belong_together_are_written_all_or_none),
 		LOG_TEST(a_tail_torn_at_any_byte_is_kept_and_continued),
+		LOG_TEST(every_prefix_of_a_log_is_recovered),
 		LOG_TEST(zeros_of_a_lost_block_are_a_torn_tail),
 		LOG_TEST(a_log_whose_first_record_is_torn_starts_again),
 		LOG_TEST(a_file_that_is_no_log_is_not_touched),

@@ -140,6 +140,38 @@ each_failing_call_denies_and_leaves_no_record(void **state)
 	assert_false(log_has(w, "failing"));
 }
 
+/* The n-th write of several records fails: none of them stays, also not those before it. */
+static void
+a_failing_write_among_several_records_takes_all_back(void **state)
+{
+	enum { TOGETHER = 4 };
+	struct world *w = *state;
+	struct vs_audit *a = open_log(w);
+	uint64_t records = 2;
+
+	add_n(a, 1);
+	for (int k = 0; k <= TOGETHER; k++) {
+		struct vs_audit_rec *recs[TOGETHER];
+		struct vs_err err = {0};
+		const int64_t before = size_of(w);
+		for (int i = 0; i < TOGETHER; i++)
+			assert_ok(vs_audit_begin(a, "failing", &recs[i], &err), &err);
+		armed = k < TOGETHER ? CALL_WRITE : CALL_FSYNC;
+		armed_n = k < TOGETHER ? k : 0;
+		armed_errno = EIO;
+		fired = false;
+		const vs_rc rc = vs_audit_commit_all(a, recs, TOGETHER, in_ms(5000), &err);
+		armed = CALL_NONE;
+		assert_code(rc, AUDIT);
+		assert_true(fired);
+		assert_int_equal(size_of(w), before);
+		add_n(a, 1);
+		assert_whole(w, ++records);
+	}
+	vs_audit_close(a);
+	assert_false(log_has(w, "failing"));
+}
+
 static void
 a_short_write_is_taken_back(void **state)
 {
@@ -259,6 +291,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		LOG_TEST(each_failing_call_denies_and_leaves_no_record),
+		LOG_TEST(a_failing_write_among_several_records_takes_all_back),
 		LOG_TEST(a_short_write_is_taken_back),
 		LOG_TEST(what_cannot_be_taken_back_is_recovered),
 		LOG_TEST(an_interrupted_lock_or_write_is_tried_again),

@@ -21,6 +21,7 @@ struct shared {
 };
 
 static struct shared *shared;
+static char rotated[128]; /* not empty: the writer moves the log there before its last record */
 
 static void
 write_records(struct world *w)
@@ -33,7 +34,9 @@ write_records(struct world *w)
 	shared->started = 1;
 	bool ok = !vs_failed(vs_audit_open(&w->env, &a, &err));
 	for (int i = 0; ok && i < RECORDS; i++) {
-		ok = !vs_failed(add_attempt(a, "t", "granted", &err));
+		if (rotated[0] != '\0' && i == RECORDS - 1)
+			ok = rename(w->path, rotated) == 0;
+		ok = ok && !vs_failed(add_attempt(a, "t", "granted", &err));
 		shared->acknowledged += ok;
 	}
 	shared->failed = !ok;
@@ -174,6 +177,63 @@ a_recovery_killed_before_any_system_call_is_done_again(void **state)
 	vs_buf_done(&b);
 }
 
+static size_t
+count_in_both(struct world *w, const char *text)
+{
+	size_t n = count(w, text);
+	struct world old = *w;
+	(void)snprintf(old.path, sizeof old.path, "%s/old", w->dir);
+	if (access(old.path, F_OK) == 0)
+		n += count(&old, text);
+	return n;
+}
+
+/* The log is rotated in between: both files stay one chain, whenever the writer is killed. */
+static void
+a_rotation_under_a_writer_that_is_killed_leaves_one_chain(void **state)
+{
+	struct world *w = *state;
+	struct vs_audit_known known;
+	struct vs_err err = {0};
+	int calls = 0, with_both = 0;
+	struct vs_audit *a = open_log(w);
+	add_n(a, 1);
+	assert_true(vs_audit_head(a, &known));
+	vs_audit_close(a);
+	struct vs_buf b = contents(w->path);
+	/* As state-dir has it: a record of the log from before. */
+	w->env.known = &known;
+	(void)snprintf(rotated, sizeof rotated, "%s/old", w->dir);
+	for (; calls < CALLS_MAX; calls++) {
+		(void)unlink(rotated);
+		overwrite(w->path, vs_buf_view(&b));
+		const bool killed = run_until(w, calls);
+		const int acknowledged = shared->acknowledged;
+		assert_ok(vs_audit_open(&w->env, &a, &err), &err);
+		assert_ok(add_attempt(a, "after", "granted", &err), &err);
+		vs_audit_close(a);
+		const bool both = access(rotated, F_OK) == 0;
+		const char *const files[] = {both ? rotated : w->path, w->path};
+		struct vs_audit_report r = {0};
+		assert_ok(vs_audit_verify_files(files, both ? 2 : 1, NULL, &r, &err), &err);
+		if (!r.ok)
+			fail_msg("killed before call %d: file %zu, line %lu: %s", calls, r.bad_file,
+				(unsigned long)r.bad_line, r.reason);
+		const size_t mine = count_in_both(w, "\"token\":\"t\"");
+		if (mine < (size_t)acknowledged || mine > (size_t)acknowledged + 1)
+			fail_msg("killed before call %d: %zu records, %d acknowledged", calls, mine,
+				acknowledged);
+		with_both += both;
+		if (!killed)
+			break;
+	}
+	rotated[0] = '\0';
+	print_message("killed before each of %d system calls, %d of them after the rotation\n",
+		calls, with_both);
+	assert_true(calls > 20 && calls < CALLS_MAX && with_both > 10);
+	vs_buf_done(&b);
+}
+
 static int
 up(void **state)
 {
@@ -189,6 +249,7 @@ main(void)
 #define LOG_TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
 		LOG_TEST(a_writer_killed_before_any_system_call_costs_no_acknowledged_record),
+		LOG_TEST(a_rotation_under_a_writer_that_is_killed_leaves_one_chain),
 		LOG_TEST(a_recovery_killed_before_any_system_call_is_done_again),
 	};
 

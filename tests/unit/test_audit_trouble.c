@@ -101,8 +101,10 @@ a_lock_held_by_somebody_blocks_no_longer_than_the_deadline(void **state)
 	struct vs_audit *a = open_log(w);
 	struct vs_audit_rec *r = NULL;
 	struct vs_err err = {0};
-	const int fd = open(w->path, O_RDONLY | O_CLOEXEC);
+	char lock[128];
 
+	(void)snprintf(lock, sizeof lock, "%s.lock", w->path);
+	const int fd = open(lock, O_RDONLY | O_CLOEXEC);
 	assert_int_equal(flock(fd, LOCK_EX), 0);
 	assert_ok(vs_audit_begin(a, "attempt", &r, &err), &err);
 	const int64_t start = real_boot(NULL);
@@ -113,6 +115,68 @@ a_lock_held_by_somebody_blocks_no_longer_than_the_deadline(void **state)
 	add_n(a, 1);
 	vs_audit_close(a);
 	assert_whole(w, 2);
+}
+
+/* Whoever may read the log can open it, and so lock it: that is of no consequence. */
+static void
+a_reader_that_locks_the_log_stalls_nobody(void **state)
+{
+	struct world *w = *state;
+	struct vs_audit *a = open_log(w);
+	char lock[128];
+	struct stat st;
+	const int fd = open(w->path, O_RDONLY | O_CLOEXEC);
+
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	const int64_t start = real_boot(NULL);
+	add_n(a, 3);
+	assert_true(real_boot(NULL) - start < 3000 * INT64_C(1000000));
+	assert_int_equal(close(fd), 0);
+	vs_audit_close(a);
+	assert_whole(w, 4);
+	(void)snprintf(lock, sizeof lock, "%s.lock", w->path);
+	assert_int_equal(stat(lock, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	/* Made readable by somebody: the next writer closes it again. */
+	assert_int_equal(chmod(lock, 0644), 0);
+	vs_audit_close(open_log(w));
+	assert_int_equal(stat(lock, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	/* Those who may write the log by their group may lock it by their group. */
+	assert_int_equal(chmod(w->path, 0660), 0);
+	vs_audit_close(open_log(w));
+	assert_int_equal(stat(lock, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0660);
+}
+
+static void
+a_lock_that_is_removed_or_no_file_does_not_break_the_chain(void **state)
+{
+	struct world *w = *state;
+	struct vs_audit *a = open_log(w);
+	struct vs_audit *b = open_log(w);
+	char lock[128];
+
+	(void)snprintf(lock, sizeof lock, "%s.lock", w->path);
+	add_n(a, 1);
+	assert_int_equal(unlink(lock), 0);
+	add_n(b, 1);
+	add_n(a, 1);
+	assert_int_equal(access(lock, F_OK), 0);
+	vs_audit_close(b);
+	assert_whole(w, 4);
+	/* Somebody who may write the folder puts something else there: denied, not followed. */
+	assert_int_equal(unlink(lock), 0);
+	assert_int_equal(symlink("/dev/null", lock), 0);
+	struct vs_err err = {0};
+	assert_code(add_attempt(a, "t", "granted", &err), AUDIT);
+	assert_int_equal(unlink(lock), 0);
+	assert_int_equal(mkfifo(lock, 0600), 0);
+	assert_code(add_attempt(a, "t", "granted", &err), AUDIT);
+	assert_int_equal(unlink(lock), 0);
+	add_n(a, 1);
+	vs_audit_close(a);
+	assert_whole(w, 5);
 }
 
 static void
@@ -138,6 +202,21 @@ a_rotated_log_is_continued_in_a_new_file_that_names_the_old(void **state)
 	vs_audit_close(a);
 	assert_whole(w, 2);
 	assert_true(log_has(w, "\"after_seq\":2"));
+}
+
+static void
+a_log_deleted_under_a_running_writer_is_followed_by_one_that_says_so(void **state)
+{
+	struct world *w = *state;
+	struct vs_audit *a = open_log(w);
+
+	add_n(a, 2);
+	assert_int_equal(unlink(w->path), 0);
+	add_n(a, 1);
+	vs_audit_close(a);
+	assert_true(log_has(w, "\"after_seq\":3"));
+	assert_true(report_of(w).has_after);
+	assert_whole(w, 2);
 }
 
 static void
@@ -200,7 +279,7 @@ lab_and_production_do_not_share_a_log(void **state)
 static void
 many_processes_keep_one_chain(void **state)
 {
-	enum { PROCESSES = 64, RECORDS = 25 };
+	enum { PROCESSES = 64, RECORDS = 1000 };
 	struct world *w = *state;
 	pid_t children[PROCESSES];
 
@@ -280,7 +359,10 @@ main(void)
 		LOG_TEST(a_write_that_kills_us_is_recovered_by_the_next),
 		LOG_TEST(a_device_or_writable_by_all_is_refused),
 		LOG_TEST(a_lock_held_by_somebody_blocks_no_longer_than_the_deadline),
+		LOG_TEST(a_reader_that_locks_the_log_stalls_nobody),
+		LOG_TEST(a_lock_that_is_removed_or_no_file_does_not_break_the_chain),
 		LOG_TEST(a_rotated_log_is_continued_in_a_new_file_that_names_the_old),
+		LOG_TEST(a_log_deleted_under_a_running_writer_is_followed_by_one_that_says_so),
 		LOG_TEST(a_log_cut_under_a_running_writer_is_noted),
 		LOG_TEST(a_clock_that_goes_back_is_recorded),
 		LOG_TEST(lab_and_production_do_not_share_a_log),

@@ -67,6 +67,15 @@ put_lines(const int *lines)
 	vs_buf_done(&b);
 }
 
+static void
+drop_lock(const char *log)
+{
+	char lock[sizeof path + 8];
+
+	(void)snprintf(lock, sizeof lock, "%s.lock", log);
+	assert_int_equal(unlink(lock), 0);
+}
+
 static int
 group_setup(void **state)
 {
@@ -89,6 +98,8 @@ group_setup(void **state)
 			line_at[n++] = i + 1;
 	assert_int_equal(n, RECORDS + 1);
 	assert_int_equal(unlink(path), 0);
+	drop_lock(path);
+	drop_lock(other_path);
 	file = memfd_create("log", MFD_CLOEXEC);
 	assert_true(file >= 0);
 	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", file);
