@@ -183,61 +183,28 @@ C_DecryptVerifyUpdate(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len
 	VS_IN_SESSION(session, vs_op_dual_decrypt(s, VS_OP_VERIFY, in, in_len, out, out_len));
 }
 
-/* ---- what this token does not do ---------------------------------------------------------------
- */
+VS_ENTRY
+C_SignRecoverInit(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key)
+{
+	VS_IN_SESSION(session, vs_op_init(s, VS_OP_SIGN_RECOVER, mechanism, key));
+}
 
-#define REFUSE(name, args) \
-	VS_ENTRY \
-	name args \
-	{ \
-		VS_IN_SESSION(session, CKR_FUNCTION_NOT_SUPPORTED); \
-	}
+VS_ENTRY
+C_SignRecover(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+	CK_ULONG_PTR out_len)
+{
+	VS_IN_SESSION(session, vs_op_once(s, VS_OP_SIGN_RECOVER, in, in_len, out, out_len));
+}
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-REFUSE(C_SignRecoverInit,
-	(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key))
-REFUSE(C_SignRecover,
-	(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
-		CK_ULONG_PTR out_len))
-REFUSE(C_VerifyRecoverInit,
-	(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key))
-REFUSE(C_VerifyRecover,
-	(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
-		CK_ULONG_PTR out_len))
-REFUSE(C_MessageSignInit,
-	(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key))
-REFUSE(C_SignMessage,
-	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR data,
-		CK_ULONG data_len, CK_BYTE_PTR signature, CK_ULONG_PTR signature_len))
-REFUSE(C_SignMessageBegin,
-	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len))
-REFUSE(C_SignMessageNext,
-	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR data,
-		CK_ULONG data_len, CK_BYTE_PTR signature, CK_ULONG_PTR signature_len))
-REFUSE(C_MessageSignFinal, (CK_SESSION_HANDLE session))
-REFUSE(C_MessageVerifyInit,
-	(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key))
-REFUSE(C_VerifyMessage,
-	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR data,
-		CK_ULONG data_len, CK_BYTE_PTR signature, CK_ULONG signature_len))
-REFUSE(C_VerifyMessageBegin,
-	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len))
-REFUSE(C_VerifyMessageNext,
-	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR data,
-		CK_ULONG data_len, CK_BYTE_PTR signature, CK_ULONG signature_len))
-REFUSE(C_MessageVerifyFinal, (CK_SESSION_HANDLE session))
-/* A message of AES-GCM comes in one call; in parts its text would be out before its tag. */
-REFUSE(C_EncryptMessageBegin,
-	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR aad,
-		CK_ULONG aad_len))
-REFUSE(C_EncryptMessageNext,
-	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR in,
-		CK_ULONG in_len, CK_BYTE_PTR out, CK_ULONG_PTR out_len, CK_FLAGS flags))
-REFUSE(C_DecryptMessageBegin,
-	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR aad,
-		CK_ULONG aad_len))
-REFUSE(C_DecryptMessageNext,
-	(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_len, CK_BYTE_PTR in,
-		CK_ULONG in_len, CK_BYTE_PTR out, CK_ULONG_PTR out_len, CK_FLAGS flags))
-#pragma GCC diagnostic pop
+VS_ENTRY
+C_VerifyRecoverInit(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key)
+{
+	VS_IN_SESSION(session, vs_op_init(s, VS_OP_VERIFY_RECOVER, mechanism, key));
+}
+
+VS_ENTRY
+C_VerifyRecover(CK_SESSION_HANDLE session, CK_BYTE_PTR in, CK_ULONG in_len, CK_BYTE_PTR out,
+	CK_ULONG_PTR out_len)
+{
+	VS_IN_SESSION(session, vs_op_once(s, VS_OP_VERIFY_RECOVER, in, in_len, out, out_len));
+}

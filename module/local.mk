@@ -5,6 +5,7 @@ module_sources = \
 	%D%/api_crypto.c \
 	%D%/api_general.c \
 	%D%/api_key.c \
+	%D%/api_message.c \
 	%D%/api_object.c \
 	%D%/entry.c
 module_ldflags = -module -avoid-version -no-undefined -Wl,-z,nodelete -Wl,-Bsymbolic \

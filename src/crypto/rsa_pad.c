@@ -168,3 +168,18 @@ vs_rsa_unpad_implicit(struct vs_ossl *o, const uint8_t key_secret[VS_RSA_PAD_SEC
 	*ret_n = width - at;
 	return VS_OK;
 }
+
+vs_rc
+vs_rsa_unpad_signature(struct vs_bytes em, struct vs_bytes *ret, struct vs_err *err)
+{
+	enum { FILL_MIN = 8 };
+	size_t i = 2;
+
+	while (i < em.n && em.p[i] == 0xff)
+		i++;
+	if (em.n < 2 || em.p[0] != 0 || em.p[1] != 1 || i < 2 + FILL_MIN || i == em.n ||
+		em.p[i] != 0)
+		VS_FAIL(err, SIGNATURE, "the signature does not verify");
+	*ret = vs_bytes_of(em.p + i + 1, em.n - i - 1);
+	return VS_OK;
+}

@@ -30,4 +30,11 @@ VS_RC vs_rsa_unpad_implicit(struct vs_ossl *o, const uint8_t key_secret[VS_RSA_P
 	struct vs_bytes ciphertext, const uint8_t *em, size_t k, uint8_t *ret_msg, size_t *ret_n,
 	struct vs_err *err);
 
+/*
+ * The padding of signatures, EMSA-PKCS1-v1_5 without the DigestInfo (type 1): 00 01, at least eight
+ * FF, 00, then the data, which *ret points to inside em. All of it is public, so time does not
+ * matter. Errors: SIGNATURE.
+ */
+VS_RC vs_rsa_unpad_signature(struct vs_bytes em, struct vs_bytes *ret, struct vs_err *err);
+
 #endif

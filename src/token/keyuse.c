@@ -451,7 +451,8 @@ vs_keyuse_raw_allowed(const struct vs_token *t, const struct vs_object *o, CK_AT
 		vs_object_bool(o, CKA_DECRYPT, false) || vs_object_bool(o, CKA_UNWRAP, false);
 	if (!vs_object_is_token(o) || t->conf->raw_rsa_decrypt)
 		return true;
-	return usage != CKA_DECRYPT && (usage != CKA_SIGN || !opens);
+	const bool signs = usage == CKA_SIGN || usage == CKA_SIGN_RECOVER;
+	return usage != CKA_DECRYPT && (!signs || !opens);
 }
 
 VS_CK

@@ -13,8 +13,8 @@ libvstoken_la_SOURCES = \
 	%D%/object.c %D%/object.h \
 	%D%/objset.c %D%/objset.h \
 	%D%/op.c %D%/op.h \
-	%D%/op_cipher.c %D%/op_derive.c %D%/op_digest.c %D%/op_dual.c %D%/op_gen.c %D%/op_message.c %D%/op_rsa.c \
-	%D%/op_sign.c %D%/op_wrap.c \
+	%D%/op_cipher.c %D%/op_derive.c %D%/op_digest.c %D%/op_dual.c %D%/op_gen.c %D%/op_key.c %D%/op_message.c %D%/op_rsa.c \
+	%D%/op_recover.c %D%/op_sign.c %D%/op_sign_message.c %D%/op_wrap.c \
 	%D%/param.c %D%/param.h \
 	%D%/refresh.c \
 	%D%/schema.c %D%/schema.h \

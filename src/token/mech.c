@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "token/mech.h"
 
-#define SV (CKF_SIGN | CKF_VERIFY)
+#define SV \
+	(CKF_SIGN | CKF_VERIFY | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY | CKF_MULTI_MESSAGE)
+#define RECOVER (CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER)
 #define ED (CKF_ENCRYPT | CKF_DECRYPT)
 #define WU (CKF_WRAP | CKF_UNWRAP)
 #define EC_FLAGS (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
-#define MSG (CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT)
+#define MSG (CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE)
 #define RSA_SIZE .min = VS_RSA_MIN_BITS, .max = VS_RSA_MAX_BITS
 #define EC_SIZE .min = 256, .max = 521
 #define AES_SIZE .min = 16, .max = 32
@@ -35,9 +37,9 @@
 static const struct vs_mech rows[] = {
 	{.type = CKM_RSA_PKCS_KEY_PAIR_GEN, .name = "CKM_RSA_PKCS_KEY_PAIR_GEN", .flags = CKF_GENERATE_KEY_PAIR,
 	 .family = VS_FAM_RSA, .makes = CKK_RSA, RSA_SIZE, .section = "2.1.4"},
-	{.type = CKM_RSA_PKCS, .name = "CKM_RSA_PKCS", .flags = SV | ED | WU, .family = VS_FAM_RSA,
+	{.type = CKM_RSA_PKCS, .name = "CKM_RSA_PKCS", .flags = SV | RECOVER | ED | WU, .family = VS_FAM_RSA,
 	 .sign = VS_SIGN_RSA_PKCS1, .rsa = VS_RSA_PKCS1, RSA_SIZE, .section = "2.1.6"},
-	{.type = CKM_RSA_X_509, .name = "CKM_RSA_X_509", .flags = SV | ED, .family = VS_FAM_RSA,
+	{.type = CKM_RSA_X_509, .name = "CKM_RSA_X_509", .flags = SV | RECOVER | ED, .family = VS_FAM_RSA,
 	 .sign = VS_SIGN_RSA_RAW, .rsa = VS_RSA_RAW, .needs = VS_SWITCH_RAW_RSA, RSA_SIZE, .section = "2.1.9"},
 	RSA_HASH(SHA1, CKM_SHA1_RSA_PKCS, "2.1.11"),
 	{.type = CKM_RSA_PKCS_OAEP, .name = "CKM_RSA_PKCS_OAEP", .flags = ED | WU, .family = VS_FAM_RSA,

@@ -18,10 +18,20 @@ enum vs_op_kind {
 	VS_OP_DIGEST,
 	VS_OP_MSG_ENCRYPT,
 	VS_OP_MSG_DECRYPT,
+	VS_OP_SIGN_RECOVER,
+	VS_OP_VERIFY_RECOVER,
+	VS_OP_MSG_SIGN,
+	VS_OP_MSG_VERIFY,
 	VS_OP_COUNT_,
 };
 
-enum vs_phase { VS_PHASE_IDLE = 0, VS_PHASE_READY, VS_PHASE_MULTI, VS_PHASE_MESSAGE };
+enum vs_phase {
+	VS_PHASE_IDLE = 0,
+	VS_PHASE_READY,
+	VS_PHASE_MULTI,
+	VS_PHASE_MESSAGE, /* between two messages */
+	VS_PHASE_MESSAGE_PARTS, /* inside one */
+};
 
 struct vs_op;
 struct vs_session;
@@ -47,7 +57,8 @@ struct vs_engine {
 	VS_CK (*verify_once)(struct vs_op *op, struct vs_bytes in, struct vs_bytes sig);
 	VS_CK (*verify_final)(struct vs_op *op, struct vs_bytes sig);
 };
-extern const struct vs_engine vs_engine_sign, vs_engine_digest, vs_engine_cipher, vs_engine_rsa;
+extern const struct vs_engine vs_engine_sign, vs_engine_digest, vs_engine_cipher, vs_engine_rsa,
+	vs_engine_recover;
 
 enum { VS_RSA_MAX_BYTES = VS_RSA_MAX_BITS / 8 };
 
@@ -72,6 +83,9 @@ struct vs_op {
 	/* RSA in parts is only collected. */
 	size_t acc_n;
 	uint8_t *acc; /* VS_RSA_MAX_BYTES, at first use */
+	/* Messages of version 3.0. */
+	size_t msg_tag, msg_held; /* octets: the tag; ciphertext that waits for it */
+	uint64_t msg_count; /* IVs counted with this key */
 };
 
 /* ---- life cycle (op.c). All of them under the session's lock. ------------------------------- */
@@ -112,6 +126,8 @@ bool vs_op_active(const struct vs_session *s, enum vs_op_kind kind);
 VS_CK vs_op_allowed(struct vs_session *s, struct vs_op *op);
 /* PKCS#11 section 5.2 in one place: true when the call is to go on. */
 bool vs_op_room(size_t need, bool exact, const void *out, CK_ULONG *out_n, CK_RV *ret);
+/* A length without an address, or one that nobody has memory for. */
+bool vs_op_bad_input(const void *in, CK_ULONG in_n);
 /*
  * First half: find the object and look whether it may be used by this row in this way. usage is
  * CKA_SIGN and so on. Errors of a missing handle are bad_handle, of a wrong kind bad_type.
@@ -121,8 +137,8 @@ VS_CK vs_op_find(struct vs_session *s, struct vs_op *op, CK_OBJECT_HANDLE h,
 	CK_ATTRIBUTE_TYPE usage, CK_RV bad_handle, CK_RV bad_type);
 VS_CK vs_op_open(struct vs_session *s, struct vs_op *op);
 
-/* ---- single calls (op_derive.c, op_wrap.c, op_gen.c, op_message.c) ----------------------------
- */
+/* ---- single calls, and messages (op_derive.c, op_wrap.c, op_gen.c, op_message.c,
+ * op_sign_message.c) ---------------------------------------------------------------------- */
 
 VS_CK vs_op_derive(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE base,
 	const void *tmpl, CK_ULONG n, CK_OBJECT_HANDLE *ret);
@@ -153,6 +169,29 @@ struct vs_msg_args {
 	CK_ULONG *out_n;
 };
 VS_CK vs_op_message(struct vs_session *s, enum vs_op_kind kind, const struct vs_msg_args *a);
+VS_CK vs_op_message_begin(struct vs_session *s, enum vs_op_kind kind, const struct vs_msg_args *a);
+VS_CK vs_op_message_next(
+	struct vs_session *s, enum vs_op_kind kind, const struct vs_msg_args *a, CK_FLAGS flags);
 VS_CK vs_op_message_final(struct vs_session *s, enum vs_op_kind kind);
+/*
+ * The operation when it is between messages (want MESSAGE) or inside one (MESSAGE_PARTS);
+ * CKR_OPERATION_NOT_INITIALIZED, CKR_OPERATION_ACTIVE. Asking for the wrong one changes nothing.
+ */
+VS_CK vs_op_message_get(
+	struct vs_session *s, enum vs_op_kind kind, enum vs_phase want, struct vs_op **ret);
+
+/* Signatures of messages: no mechanism here has a parameter that changes from one to the next. */
+VS_CK vs_op_sign_message(struct vs_session *s, CK_ULONG parameter_n, const void *in, CK_ULONG in_n,
+	void *sig, CK_ULONG *sig_n);
+VS_CK
+vs_op_sign_message_begin(struct vs_session *s, enum vs_op_kind kind, CK_ULONG parameter_n);
+/* sig_n NULL: more is to come. */
+VS_CK vs_op_sign_message_next(struct vs_session *s, CK_ULONG parameter_n, const void *in,
+	CK_ULONG in_n, void *sig, CK_ULONG *sig_n);
+VS_CK vs_op_verify_message(struct vs_session *s, CK_ULONG parameter_n, const void *in,
+	CK_ULONG in_n, const void *sig, CK_ULONG sig_n);
+/* sig NULL: more is to come. */
+VS_CK vs_op_verify_message_next(struct vs_session *s, CK_ULONG parameter_n, const void *in,
+	CK_ULONG in_n, const void *sig, CK_ULONG sig_n);
 
 #endif

@@ -2,10 +2,16 @@
 /* Signatures and MACs, made and checked. */
 #include "token/op.h"
 
+static bool
+verifies(const struct vs_op *op)
+{
+	return op->kind == VS_OP_VERIFY || op->kind == VS_OP_MSG_VERIFY;
+}
+
 static enum vs_doing
 doing(const struct vs_op *op)
 {
-	return op->kind == VS_OP_VERIFY ? VS_DOING_VERIFY : VS_DOING_SIGN;
+	return verifies(op) ? VS_DOING_VERIFY : VS_DOING_SIGN;
 }
 
 static VS_CK
@@ -17,7 +23,7 @@ check(const struct vs_op *op, const struct vs_key_desc *desc)
 static VS_CK
 prepare(struct vs_op *op)
 {
-	const bool verify = op->kind == VS_OP_VERIFY;
+	const bool verify = verifies(op);
 	if (op->signer != NULL && vs_signer_fits(op->signer, op->key, &op->params.sign, verify))
 		return CKR_OK;
 	vs_signer_free(op->signer);

@@ -398,6 +398,10 @@ vs_session_cancel(struct vs_session *s, CK_FLAGS flags)
 		{CKF_DIGEST, VS_OP_DIGEST},
 		{CKF_MESSAGE_ENCRYPT, VS_OP_MSG_ENCRYPT},
 		{CKF_MESSAGE_DECRYPT, VS_OP_MSG_DECRYPT},
+		{CKF_MESSAGE_SIGN, VS_OP_MSG_SIGN},
+		{CKF_MESSAGE_VERIFY, VS_OP_MSG_VERIFY},
+		{CKF_SIGN_RECOVER, VS_OP_SIGN_RECOVER},
+		{CKF_VERIFY_RECOVER, VS_OP_VERIFY_RECOVER},
 	};
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
 		if ((flags & table[i].flag) && s->op[table[i].kind] != NULL)

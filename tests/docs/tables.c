@@ -15,6 +15,8 @@ static const struct {
 	const char *word;
 } operations[] = {
 	{CKF_SIGN | CKF_VERIFY, "sign, verify"},
+	{CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY, "message sign, verify"},
+	{CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER, "sign, verify with recovery"},
 	{CKF_ENCRYPT | CKF_DECRYPT, "encrypt, decrypt"},
 	{CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT, "message encrypt, decrypt"},
 	{CKF_WRAP | CKF_UNWRAP, "wrap, unwrap"},

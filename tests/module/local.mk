@@ -16,7 +16,7 @@ tests_module_fake_pkcs11_la_LIBADD = %D%/libfakemodule.la $(fake_libs)
 
 fake_ldadd = %D%/libfakemodule.la $(fake_libs) -lcmocka
 module_tests = %D%/test_general %D%/test_gate %D%/test_crypto %D%/test_objects \
-	%D%/test_manners %D%/test_dual
+	%D%/test_manners %D%/test_dual %D%/test_message %D%/test_recover
 check_PROGRAMS += $(module_tests)
 TESTS += $(module_tests)
 tests_module_test_general_SOURCES = %D%/test_general.c %D%/p11.c
@@ -34,6 +34,12 @@ tests_module_test_objects_LDADD = $(fake_ldadd)
 tests_module_test_dual_SOURCES = %D%/test_dual.c %D%/p11.c
 tests_module_test_dual_CPPFLAGS = $(fake_cppflags)
 tests_module_test_dual_LDADD = $(fake_ldadd)
+tests_module_test_message_SOURCES = %D%/test_message.c %D%/p11.c
+tests_module_test_message_CPPFLAGS = $(fake_cppflags)
+tests_module_test_message_LDADD = $(fake_ldadd)
+tests_module_test_recover_SOURCES = %D%/test_recover.c %D%/p11.c
+tests_module_test_recover_CPPFLAGS = $(fake_cppflags)
+tests_module_test_recover_LDADD = $(fake_ldadd)
 tests_module_test_manners_SOURCES = %D%/test_manners.c %D%/p11.c
 tests_module_test_manners_CPPFLAGS = $(fake_cppflags)
 tests_module_test_manners_LDADD = $(fake_ldadd)
