@@ -127,8 +127,12 @@ lists_a_short_and_an_expired_key_beside_the_good_one(void **state)
 	(void)state;
 	json_t *set = maa_jwks(), *keys = json_object_get(set, "keys");
 	bool is_short = false, expired = false, good = false;
-	assert_int_equal(json_array_size(keys), 3);
+	/* the last one is the key with a chain, which signs reports about TPMs */
+	assert_int_equal(json_array_size(keys), 4);
+	assert_int_equal(json_array_size(json_object_get(json_array_get(keys, 3), "x5c")), 3);
 	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(
+			json_array_size(json_object_get(json_array_get(keys, i), "x5c")), 1);
 		const json_t *k = json_array_get(keys, i);
 		VS_CLEANUP(vs_buf_done) struct vs_buf der = {0}, kid = {0}, n = {0};
 		uint8_t digest[32], modulus[512];

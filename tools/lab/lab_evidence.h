@@ -54,7 +54,11 @@
 	X(QE_BINDING, "QeReportData") \
 	X(DCAP_SIGNATURE, "EcdsaQuoteSignature") \
 	X(REPORT_HASH, "ReportData") \
-	X(INIT_HASH, "InitTimeData")
+	X(INIT_HASH, "InitTimeData") \
+	X(ATTREQ_FORM, "RequestForm") \
+	X(ATTREQ_SIGNATURE, "RequestSignature") \
+	X(CHALLENGE, "Challenge") \
+	X(REQUEST_KEY, "RequestKey")
 
 enum lab_check {
 	LAB_CHECK_NONE = 0,

@@ -8,6 +8,7 @@
 #include <openssl/sha.h>
 
 #include "lab/lab_evidence.h"
+#include "lab/lab_evidence_priv.h"
 
 enum {
 	LOG_MAX = 1 << 20,
@@ -26,12 +27,6 @@ static const uint8_t guid_global[16] = {0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2
 	0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c};
 static const uint8_t guid_security[16] = {0xcb, 0xb2, 0x19, 0xd7, 0x3a, 0x3d, 0x96, 0x45, 0xa3,
 	0xbc, 0xda, 0xd0, 0x0e, 0x67, 0x65, 0x6f};
-
-struct event {
-	uint32_t pcr, type;
-	const uint8_t *digest; /* SHA-256 */
-	struct vs_bytes data;
-};
 
 struct log {
 	struct vs_reader r;
@@ -126,11 +121,11 @@ only_padding(const struct vs_reader *r)
 }
 
 static bool
-read_event(struct log *log, struct event *e, struct lab_refusal *why)
+read_event(struct log *log, struct lab_event *e, struct lab_refusal *why)
 {
 	struct vs_reader *r = &log->r;
 	unsigned seen = 0;
-	*e = (struct event){.pcr = vs_get_le32(r), .type = 0};
+	*e = (struct lab_event){.pcr = vs_get_le32(r), .type = 0};
 	e->type = vs_get_le32(r);
 	const uint32_t count = vs_get_le32(r);
 	bool ok = count > 0 && count <= log->n_algs;
@@ -158,8 +153,9 @@ read_event(struct log *log, struct event *e, struct lab_refusal *why)
 }
 
 static bool
-extend(struct state *s, const struct event *e)
+extend(void *ctx, const struct lab_event *e)
 {
+	struct state *s = ctx;
 	static const char locality[] = "StartupLocality";
 	if (e->type == EV_NO_ACTION) {
 		if (e->pcr == 0 && e->data.n == 17 && memcmp(e->data.p, locality, 16) == 0) {
@@ -178,9 +174,8 @@ extend(struct state *s, const struct event *e)
 	return true;
 }
 
-/* UEFI_VARIABLE_DATA with an ASCII name. */
-static bool
-read_variable(struct vs_bytes data, const uint8_t **guid, char name[32], struct vs_bytes *value)
+bool
+lab_log_variable(struct vs_bytes data, const uint8_t **guid, char name[32], struct vs_bytes *value)
 {
 	struct vs_reader r = vs_reader_of(data);
 	*guid = vs_get_bytes(&r, 16).p;
@@ -199,13 +194,13 @@ read_variable(struct vs_bytes data, const uint8_t **guid, char name[32], struct 
 }
 
 static bool
-note_variable(struct state *s, const struct event *e)
+note_variable(struct state *s, const struct lab_event *e)
 {
 	char name[32] = "";
 	const uint8_t *guid = NULL;
 	struct vs_bytes value = {0};
 	const unsigned i = s->n_variables;
-	if (i >= V_COUNT || s->separators[7] || !read_variable(e->data, &guid, name, &value) ||
+	if (i >= V_COUNT || s->separators[7] || !lab_log_variable(e->data, &guid, name, &value) ||
 		strcmp(name, variables[i].name) != 0 || memcmp(guid, variables[i].guid, 16) != 0)
 		return lab_refuse(s->why, LAB_CHECK_LOG_DATA,
 			"PCR 7 does not begin with SecureBoot, PK, KEK, db, dbx");
@@ -229,7 +224,7 @@ note_variable(struct state *s, const struct event *e)
 
 /* PCR 7 decides about Secure Boot, so every one of its events must be understood. */
 static bool
-note_pcr7(struct state *s, const struct event *e)
+note_pcr7(struct state *s, const struct lab_event *e)
 {
 	const bool bound = hash_is(e->data, e->digest);
 	/* shim logs one byte more than it measures */
@@ -252,7 +247,7 @@ note_pcr7(struct state *s, const struct event *e)
 }
 
 static bool
-note_separator(struct state *s, const struct event *e)
+note_separator(struct state *s, const struct lab_event *e)
 {
 	static const uint8_t zero[4] = {0};
 	if (e->pcr >= 8)
@@ -266,8 +261,9 @@ note_separator(struct state *s, const struct event *e)
 }
 
 static bool
-note(struct state *s, const struct event *e)
+note(void *ctx, const struct lab_event *e)
 {
+	struct state *s = ctx;
 	if (e->type == EV_NO_ACTION)
 		return true;
 	if (e->type == EV_SEPARATOR && !note_separator(s, e))
@@ -282,23 +278,28 @@ note(struct state *s, const struct event *e)
 	return true;
 }
 
-static bool
-walk(struct vs_bytes bytes, struct state *s, bool (*fn)(struct state *, const struct event *))
+bool
+lab_log_walk(struct vs_bytes bytes, lab_event_fn *fn, void *ctx, struct lab_refusal *why)
 {
 	struct log log = {.r = vs_reader_of(bytes)};
 	if (bytes.n > LOG_MAX)
-		return lab_refuse(s->why, LAB_CHECK_LOG_FORM, "TcgLogs is too long");
-	if (!read_spec_id(&log, s->why))
+		return lab_refuse(why, LAB_CHECK_LOG_FORM, "TcgLogs is too long");
+	if (!read_spec_id(&log, why))
 		return false;
 	for (size_t n = 0; log.r.left > 0 && !only_padding(&log.r); n++) {
-		struct event e;
+		struct lab_event e;
 		if (n == LOG_EVENTS_MAX)
-			return lab_refuse(
-				s->why, LAB_CHECK_LOG_FORM, "TcgLogs has too many events");
-		if (!read_event(&log, &e, s->why) || !fn(s, &e))
+			return lab_refuse(why, LAB_CHECK_LOG_FORM, "TcgLogs has too many events");
+		if (!read_event(&log, &e, why) || !fn(ctx, &e))
 			return false;
 	}
 	return true;
+}
+
+bool
+lab_log_bound(const struct lab_event *e)
+{
+	return hash_is(e->data, e->digest);
 }
 
 bool
@@ -309,7 +310,7 @@ lab_verify_log(struct vs_bytes bytes, const struct lab_pcrs *pcrs,
 	*facts = (struct lab_log_facts){.debuggers_disabled = true};
 	for (size_t i = 17; i <= 22; i++)
 		memset(s.pcr[i], 0xff, 32);
-	if (!walk(bytes, &s, extend))
+	if (!lab_log_walk(bytes, extend, &s, why))
 		return false;
 	for (unsigned i = 0; i < LAB_PCRS; i++) {
 		if ((pcrs->mask & (1u << i)) && memcmp(s.pcr[i], pcrs->value[i], 32) != 0)
@@ -317,7 +318,7 @@ lab_verify_log(struct vs_bytes bytes, const struct lab_pcrs *pcrs,
 				"the events of the log do not lead to the quoted value of PCR %u",
 				i);
 	}
-	if (!walk(bytes, &s, note))
+	if (!lab_log_walk(bytes, note, &s, why))
 		return false;
 	for (unsigned i = 0; i < 8; i++) {
 		if (s.separators[i] != 1)

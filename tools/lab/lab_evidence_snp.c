@@ -23,17 +23,39 @@ certs_done(struct certs *c)
 		X509_free(c->cert[i]);
 }
 
+/* One block at the head of the text; NULL when there is something else. */
+static X509 *
+next_cert(struct vs_bytes *pem)
+{
+	static const char begin[] = "-----BEGIN CERTIFICATE-----",
+			  end[] = "-----END CERTIFICATE-----";
+	while (pem->n > 0 && strchr(" \t\r\n", pem->p[0]) && pem->p[0] != '\0')
+		*pem = vs_bytes_of(pem->p + 1, pem->n - 1);
+	const uint8_t *tail = memmem(pem->p, pem->n, end, sizeof end - 1);
+	if (!tail || memcmp(pem->p, begin, sizeof begin - 1) != 0)
+		return NULL;
+	const size_t n = (size_t)(tail - pem->p) + sizeof end - 1;
+	/* base64 ends at a dash, so the next block would be passed over silently */
+	if (memchr(pem->p + sizeof begin - 1, '-', n - (sizeof begin - 1) - (sizeof end - 1)))
+		return NULL;
+	BIO *bio = BIO_new_mem_buf(pem->p, (int)n);
+	X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+	BIO_free(bio);
+	*pem = vs_bytes_of(pem->p + n, pem->n - n);
+	return cert;
+}
+
 /* VCEK first, then what stands between it and the root. More than a few is nonsense. */
 static bool
 read_chain(struct vs_bytes pem, struct certs *ret)
 {
-	BIO *bio = pem.n > 0 && pem.n < 65536 ? BIO_new_mem_buf(pem.p, (int)pem.n) : NULL;
 	X509 *cert = NULL;
-	while (bio && ret->n < SNP_CHAIN_MAX && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
+	if (pem.n > 65536)
+		return false;
+	while (ret->n < SNP_CHAIN_MAX && (cert = next_cert(&pem)))
 		ret->cert[ret->n++] = cert;
-	BIO_free(bio);
 	ERR_clear_error();
-	return ret->n >= 2;
+	return ret->n >= 2 && pem.n == 0;
 }
 
 /* RSA-PSS with SHA-384, as the processor vendor signs. */
@@ -54,6 +76,11 @@ check_chain(const struct certs *c, const struct lab_anchors *a, struct lab_refus
 	if (!lab_chain_ok(vcek, a->ark, c->cert + 1, c->n - 1, a->now, reason, sizeof reason))
 		return lab_refuse(why, LAB_CHECK_VCEK_CHAIN,
 			"VcekCertChain does not lead to the LAB processor root: %s", reason);
+	/* A root may come along, but it must be the one that is trusted anyway. */
+	for (size_t i = 2; i < c->n; i++)
+		if (X509_cmp(c->cert[i], a->ark) != 0)
+			return lab_refuse(why, LAB_CHECK_VCEK_CHAIN,
+				"VcekCertChain has a certificate that belongs to no chain");
 	EVP_PKEY *key = X509_get0_pubkey(vcek);
 	char cn[32] = "";
 	X509_NAME_get_text_by_NID(X509_get_subject_name(vcek), NID_commonName, cn, sizeof cn);

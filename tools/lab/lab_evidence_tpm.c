@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 
 #include "lab/lab_evidence.h"
+#include "lab/lab_evidence_priv.h"
 
 enum {
 	ALG_RSA = 0x0001,
@@ -26,26 +27,17 @@ enum {
 	A_SIGN = 1 << 18,
 };
 
-struct public_area {
-	uint32_t attributes;
-	struct vs_bytes policy, n;
-	uint16_t scheme, scheme_hash;
-	uint8_t name[34];
-};
-
-struct attest {
-	uint32_t magic;
-	uint16_t type;
-	struct vs_bytes signer; /* qualified name */
-	struct vs_reader rest; /* what was attested */
-};
-
-/* TPM2B_PUBLIC of an RSA-2048 key with exponent 65537 and nothing behind it. */
-static bool
-read_public(struct vs_bytes b, struct public_area *ret)
+bool
+lab_read_public(struct vs_bytes b, struct lab_public *ret)
 {
 	struct vs_reader outer = vs_reader_of(b);
 	const struct vs_bytes area = vs_get_2b(&outer);
+	return vs_reader_done(&outer) && lab_read_public_area(area, ret);
+}
+
+bool
+lab_read_public_area(struct vs_bytes area, struct lab_public *ret)
+{
 	struct vs_reader r = vs_reader_of(area);
 	const uint16_t type = vs_get_be16(&r), name_alg = vs_get_be16(&r);
 	ret->attributes = vs_get_be32(&r);
@@ -59,20 +51,20 @@ read_public(struct vs_bytes b, struct public_area *ret)
 	ret->name[0] = ALG_SHA256 >> 8;
 	ret->name[1] = ALG_SHA256 & 0xff;
 	SHA256(area.p, area.n, ret->name + 2);
-	return vs_reader_done(&outer) && vs_reader_done(&r) && type == ALG_RSA &&
-		name_alg == ALG_SHA256 && symmetric == ALG_NULL && bits == 2048 &&
-		(exponent == 0 || exponent == 65537) && ret->n.n == LAB_RSA_BYTES &&
-		(ret->n.p[0] & 0x80) && (ret->n.p[LAB_RSA_BYTES - 1] & 1);
+	return vs_reader_done(&r) && type == ALG_RSA && name_alg == ALG_SHA256 &&
+		symmetric == ALG_NULL && bits == 2048 && (exponent == 0 || exponent == 65537) &&
+		ret->n.n == LAB_RSA_BYTES && (ret->n.p[0] & 0x80) &&
+		(ret->n.p[LAB_RSA_BYTES - 1] & 1);
 }
 
-static bool
-read_attest(struct vs_bytes b, struct attest *ret)
+bool
+lab_read_attest(struct vs_bytes b, struct lab_attest *ret)
 {
 	struct vs_reader r = vs_reader_of(b);
 	ret->magic = vs_get_be32(&r);
 	ret->type = vs_get_be16(&r);
 	ret->signer = vs_get_2b(&r);
-	(void)vs_get_2b(&r); /* qualifying data: any, as the service has it */
+	ret->extra = vs_get_2b(&r); /* any, as AzureGuest has it */
 	(void)vs_get_be64(&r); /* clock */
 	(void)vs_get_be64(&r); /* resetCount, restartCount */
 	(void)vs_get_u8(&r); /* safe */
@@ -81,8 +73,8 @@ read_attest(struct vs_bytes b, struct attest *ret)
 	return !r.bad;
 }
 
-static bool
-signature_ok(EVP_PKEY *key, struct vs_bytes message, struct vs_bytes sig)
+bool
+lab_signature_ok(EVP_PKEY *key, struct vs_bytes message, struct vs_bytes sig)
 {
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	EVP_PKEY_CTX *ctx = NULL;
@@ -121,8 +113,8 @@ lab_chain_ok(X509 *leaf, X509 *anchor, X509 *const *extra, size_t n_extra, int64
 	return ok;
 }
 
-static bool
-is_aik_cert(X509 *cert)
+bool
+lab_is_aik_cert(X509 *cert)
 {
 	EXTENDED_KEY_USAGE *eku = X509_get_ext_d2i(cert, NID_ext_key_usage, NULL, NULL);
 	bool found = false;
@@ -136,9 +128,8 @@ is_aik_cert(X509 *cert)
 		(X509_get_key_usage(cert) & KU_DIGITAL_SIGNATURE);
 }
 
-/* The certificate may be padded with zeros up to the size of its NV index. */
-static X509 *
-read_cert(struct vs_bytes b)
+X509 *
+lab_read_cert(struct vs_bytes b)
 {
 	const unsigned char *p = b.p;
 	X509 *cert = b.n > 0 && b.n <= 8192 ? d2i_X509(NULL, &p, (long)b.n) : NULL;
@@ -154,17 +145,17 @@ read_cert(struct vs_bytes b)
 
 static bool
 check_aik(const struct lab_tpm_evidence *ev, const struct lab_anchors *a, X509 *cert,
-	struct public_area *aik, struct lab_refusal *why)
+	struct lab_public *aik, struct lab_refusal *why)
 {
 	char reason[128] = "it cannot be parsed";
 	if (!cert ||
 		!lab_chain_ok(cert, a->vtpm_root, &a->vtpm_ca, 1, a->now, reason, sizeof reason))
 		return lab_refuse(why, LAB_CHECK_AIK_CERT_CHAIN,
 			"AikCert does not lead to the LAB virtual TPM root: %s", reason);
-	if (!is_aik_cert(cert))
+	if (!lab_is_aik_cert(cert))
 		return lab_refuse(why, LAB_CHECK_AIK_CERT_CHAIN,
 			"AikCert is not a certificate for an attestation key");
-	if (!read_public(vs_buf_view(&ev->aik_pub), aik))
+	if (!lab_read_public(vs_buf_view(&ev->aik_pub), aik))
 		return lab_refuse(why, LAB_CHECK_AIK_PUB, "AikPub is not an RSA-2048 TPM2B_PUBLIC");
 	BIGNUM *n = NULL;
 	uint8_t cert_n[LAB_RSA_BYTES] = {0};
@@ -226,7 +217,7 @@ pcr_digest(const struct lab_pcrs *pcrs, uint8_t out[32])
  * this public area. So the attributes in AikPub, which nobody signed, are those the TPM knows.
  */
 static bool
-signer_is(const struct attest *a, const struct public_area *aik)
+signer_is(const struct lab_attest *a, const struct lab_public *aik)
 {
 	uint8_t text[4 + 34] = {0x40, 0x00, 0x00, 0x0b},
 			 name[34] = {ALG_SHA256 >> 8, ALG_SHA256 & 0xff};
@@ -236,16 +227,16 @@ signer_is(const struct attest *a, const struct public_area *aik)
 }
 
 static bool
-check_quote(const struct lab_tpm_evidence *ev, EVP_PKEY *aik, const struct public_area *aik_pub,
+check_quote(const struct lab_tpm_evidence *ev, EVP_PKEY *aik, const struct lab_public *aik_pub,
 	struct vs_bytes *selection, struct lab_refusal *why)
 {
-	struct attest q;
+	struct lab_attest q;
 	uint8_t digest[32];
 	const struct vs_bytes quote = vs_buf_view(&ev->quote);
-	if (!signature_ok(aik, quote, vs_buf_view(&ev->quote_sig)))
+	if (!lab_signature_ok(aik, quote, vs_buf_view(&ev->quote_sig)))
 		return lab_refuse(why, LAB_CHECK_QUOTE_SIGNATURE,
 			"PcrSignature is not a signature of AikPub over PcrQuote");
-	if (!read_attest(quote, &q) || q.magic != 0xff544347 || q.type != ST_QUOTE)
+	if (!lab_read_attest(quote, &q) || q.magic != 0xff544347 || q.type != ST_QUOTE)
 		return lab_refuse(why, LAB_CHECK_QUOTE_FORM,
 			"PcrQuote is not a quote that a TPM made (magic 0x%08x, type 0x%04x)",
 			q.magic, q.type);
@@ -265,19 +256,19 @@ check_quote(const struct lab_tpm_evidence *ev, EVP_PKEY *aik, const struct publi
 }
 
 static bool
-check_certified(const struct lab_tpm_evidence *ev, EVP_PKEY *aik, struct public_area *enc,
+check_certified(const struct lab_tpm_evidence *ev, EVP_PKEY *aik, struct lab_public *enc,
 	struct lab_refusal *why)
 {
-	struct attest c;
+	struct lab_attest c;
 	const struct vs_bytes certify = vs_buf_view(&ev->certify);
-	if (!read_public(vs_buf_view(&ev->enc_pub), enc))
+	if (!lab_read_public(vs_buf_view(&ev->enc_pub), enc))
 		return lab_refuse(
 			why, LAB_CHECK_ENC_KEY_PUB, "EncKeyPub is not an RSA-2048 TPM2B_PUBLIC");
-	if (!signature_ok(aik, certify, vs_buf_view(&ev->certify_sig)))
+	if (!lab_signature_ok(aik, certify, vs_buf_view(&ev->certify_sig)))
 		return lab_refuse(why, LAB_CHECK_CERTIFY_SIGNATURE,
 			"EncKeyCertifyInfoSignature is not a signature of AikPub over "
 			"EncKeyCertifyInfo");
-	if (!read_attest(certify, &c) || c.magic != 0xff544347 || c.type != ST_CERTIFY)
+	if (!lab_read_attest(certify, &c) || c.magic != 0xff544347 || c.type != ST_CERTIFY)
 		return lab_refuse(why, LAB_CHECK_CERTIFY_FORM,
 			"EncKeyCertifyInfo is not a certification that a TPM made (magic 0x%08x, "
 			"type "
@@ -304,7 +295,7 @@ check_certified(const struct lab_tpm_evidence *ev, EVP_PKEY *aik, struct public_
 
 /* PolicyPCR over the quoted selection and digest, and nothing else. */
 static bool
-check_policy(const struct public_area *enc, const struct lab_pcrs *pcrs, struct vs_bytes selection,
+check_policy(const struct lab_public *enc, const struct lab_pcrs *pcrs, struct vs_bytes selection,
 	struct lab_refusal *why)
 {
 	uint8_t text[32 + 4 + 10 + 32] = {0}, expected[32];
@@ -324,9 +315,9 @@ bool
 lab_verify_tpm(const struct lab_tpm_evidence *ev, const struct lab_anchors *anchors,
 	uint8_t aik_n[LAB_RSA_BYTES], uint8_t enc_n[LAB_RSA_BYTES], struct lab_refusal *why)
 {
-	struct public_area aik = {0}, enc = {0};
+	struct lab_public aik = {0}, enc = {0};
 	struct vs_bytes selection = {0};
-	X509 *cert = read_cert(vs_buf_view(&ev->aik_cert));
+	X509 *cert = lab_read_cert(vs_buf_view(&ev->aik_cert));
 	const bool ok = check_aik(ev, anchors, cert, &aik, why) &&
 		check_quote(ev, X509_get0_pubkey(cert), &aik, &selection, why) &&
 		check_certified(ev, X509_get0_pubkey(cert), &enc, why) &&

@@ -68,9 +68,10 @@ lab_maa_set_jwk_full(struct lab_maa *maa, bool full)
 	}
 }
 
-static bool
-run_policy(struct lab_maa *maa, enum lab_tee_type t, const json_t *claims, const char *draft,
-	struct lab_policy_result *result, char hash[64], json_t **signer, struct lab_maa_error *e)
+bool
+lab_maa_run_policy(struct lab_maa *maa, enum lab_tee_type t, const json_t *claims,
+	const json_t *custom, const char *draft, struct lab_policy_result *result, char hash[64],
+	json_t **signer, struct lab_maa_error *e)
 {
 	struct vs_err err = {0};
 	struct lab_policy *policy = NULL;
@@ -80,7 +81,7 @@ run_policy(struct lab_maa *maa, enum lab_tee_type t, const json_t *claims, const
 	vs_rc rc = text ? lab_policy_parse(vs_bytes_str(text), &policy, &err)
 			: vs_err_put(&err, VS_E_MEMORY, __func__, __LINE__, 0, "out of memory");
 	if (!vs_failed(rc))
-		rc = lab_policy_run(policy, flat, NULL, result, &err);
+		rc = lab_policy_run(policy, flat, custom, result, &err);
 	if (!vs_failed(rc))
 		rc = lab_policy_hash(vs_bytes_str(text), &h, &err);
 	lab_policy_free(policy);
@@ -94,8 +95,8 @@ run_policy(struct lab_maa *maa, enum lab_tee_type t, const json_t *claims, const
 	return true;
 }
 
-static bool
-policy_verdict(const struct lab_policy_result *r, enum lab_tee_type t, struct lab_maa_error *e)
+bool
+lab_maa_verdict(const struct lab_policy_result *r, enum lab_tee_type t, struct lab_maa_error *e)
 {
 	const char *msg =
 		"No Permit claim was issued in the authorizationrules section, authorization "
@@ -191,8 +192,8 @@ lab_maa_issue(struct lab_maa *maa, enum lab_tee_type t, json_t *claims, const ch
 	struct lab_policy_result result = {0};
 	json_t *signer = NULL;
 	char hash[64];
-	bool ok = run_policy(maa, t, claims, draft, &result, hash, &signer, e) &&
-		policy_verdict(&result, t, e);
+	bool ok = lab_maa_run_policy(maa, t, claims, NULL, draft, &result, hash, &signer, e) &&
+		lab_maa_verdict(&result, t, e);
 	if (ok) {
 		echo_baseline(t, &result, claims);
 		const struct lab_token_frame frame = {
@@ -355,15 +356,19 @@ answer_attest(enum lab_tee_type t, struct vs_buf *answer, struct lab_resp *resp)
 	resp->chunked = tpm;
 }
 
+/* One route names its requests in another form than the rest. */
 static void
-service_headers(struct lab_resp *resp)
+service_headers(struct lab_resp *resp, bool short_id)
 {
+	VS_CLEANUP(vs_buf_done) struct vs_buf b64 = {0};
 	uint8_t id[24];
 	char hex[49], text[64];
 	if (RAND_bytes(id, sizeof id) != 1)
 		memset(id, 0, sizeof id);
 	vs_hex_str(id, sizeof id, hex, sizeof hex);
 	snprintf(text, sizeof text, "00-%.32s-%s-00", hex, hex + 32);
+	if (short_id && !vs_failed(vs_b64_encode(vs_bytes_of(id, 12), &b64, NULL)))
+		snprintf(text, sizeof text, "%s", vs_buf_cstr(&b64));
 	lab_resp_header(resp, "Server", "Kestrel");
 	lab_resp_header(resp, "x-ms-request-id", text);
 	lab_resp_header(resp, "x-ms-maa-service-version", "1.11.00000.0-LAB");
@@ -408,7 +413,7 @@ lab_maa_handle(struct lab *lab, const struct lab_req *req, struct lab_resp *resp
 	struct lab_maa_error e = {0};
 	VS_CLEANUP(vs_buf_done) struct vs_buf answer = {.max = LAB_BODY_MAX};
 	const char *path = req->path;
-	service_headers(resp);
+	service_headers(resp, strncasecmp(path, "/attest/Tpm", 11) == 0);
 	if (lab_req_is(req, "GET", "/certs")) {
 		answer_keys(maa, resp);
 	} else if (lab_req_is(req, "GET", "/.well-known/openid-configuration")) {

@@ -9,7 +9,7 @@
 #include "base/codec.h"
 #include "lab/lab_maa_priv.h"
 
-enum { JWS_MAX = 128 * 1024 };
+enum { JWS_MAX = 1 << 20 };
 
 void
 lab_maa_jws_done(struct lab_maa_jws *j)

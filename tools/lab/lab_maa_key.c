@@ -60,15 +60,84 @@ complete(struct lab_maa_key *k, const char *issuer, bool expired, struct vs_err 
 	return make_kid(k->key, k->kid, err);
 }
 
+/* base64url(SHA-1(DER)), the name of the keys that have a chain. */
+static vs_rc
+chained_kid(X509 *cert, char out[48], struct vs_err *err)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf der = {0}, kid = {0};
+	uint8_t digest[20];
+	VS_TRY(lab_hwcert_der(cert, &der, err));
+	SHA1(der.p, der.n, digest);
+	VS_TRY(vs_b64url_encode(vs_bytes_of(digest, sizeof digest), &kid, err));
+	snprintf(out, 48, "%s", vs_buf_cstr(&kid));
+	return VS_OK;
+}
+
+/* Root and CA are elliptic only because RSA keys take long to make. */
+static vs_rc
+make_chain(struct lab_new_key jobs[3], struct lab_maa_keys *ret, struct vs_err *err)
+{
+	static const struct lab_ext ca[] = {
+		{.oid = "basicConstraints", .conf = "critical,CA:TRUE"},
+		{.oid = "keyUsage", .conf = "critical,keyCertSign,cRLSign"},
+		{0},
+	};
+	static const struct lab_ext leaf[] = {
+		{.oid = "keyUsage", .conf = "critical,digitalSignature"},
+		{.oid = "extendedKeyUsage", .conf = "1.3.6.1.4.1.311.76.50.3"},
+		{0},
+	};
+	struct lab_signer root = {.key = jobs[0].key}, issuing = {.key = jobs[1].key};
+	const struct lab_hwcert root_spec = {
+		.cn = "Vouchsafe LAB Attestation Root", .key = root.key, .serial = -1, .ext = ca};
+	VS_TRY(lab_hwcert_new(&root_spec, &ret->chain_root, err));
+	root.cert = ret->chain_root;
+	const struct lab_hwcert ca_spec = {.cn = "Vouchsafe LAB Attestation PCA",
+		.key = issuing.key,
+		.issuer = &root,
+		.serial = -1,
+		.ext = ca};
+	VS_TRY(lab_hwcert_new(&ca_spec, &ret->chain_ca, err));
+	issuing.cert = ret->chain_ca;
+	const struct lab_hwcert leaf_spec = {.cn = "Vouchsafe LAB Attestation",
+		.key = jobs[2].key,
+		.issuer = &issuing,
+		.serial = -1,
+		.ext = leaf};
+	VS_TRY(lab_hwcert_new(&leaf_spec, &ret->chained.cert, err));
+	EVP_PKEY_up_ref(jobs[2].key);
+	ret->chained.key = jobs[2].key;
+	return chained_kid(ret->chained.cert, ret->chained.kid, err);
+}
+
+static void
+share_chain(const struct lab_maa_keys *same, struct lab_maa_keys *ret)
+{
+	ret->chained = same->chained;
+	ret->chain_ca = same->chain_ca;
+	ret->chain_root = same->chain_root;
+	EVP_PKEY_up_ref(ret->chained.key);
+	X509_up_ref(ret->chained.cert);
+	X509_up_ref(ret->chain_ca);
+	X509_up_ref(ret->chain_root);
+}
+
 vs_rc
 lab_maa_keys_make(const char *issuer, const struct lab_maa_keys *same, struct lab_maa_keys *ret,
 	struct vs_err *err)
 {
-	struct lab_new_key jobs[LAB_KEY_OLD] = {{.bits = 1024}, {.bits = 2048}, {.bits = 2048}};
+	struct lab_new_key jobs[LAB_KEY_OLD + 3] = {{.bits = 1024}, {.bits = 2048}, {.bits = 2048},
+		{.bits = 0}, {.bits = 0}, {.bits = 2048}};
 	memset(ret, 0, sizeof *ret);
 	if (!same)
-		VS_TRY(lab_new_keys(jobs, LAB_KEY_OLD, err));
+		VS_TRY(lab_new_keys(jobs, LAB_KEY_OLD + 3, err));
 	vs_rc rc = VS_OK;
+	if (same)
+		share_chain(same, ret);
+	else
+		rc = make_chain(jobs + LAB_KEY_OLD, ret, err);
+	for (size_t i = LAB_KEY_OLD; !same && i < LAB_KEY_OLD + 3; i++)
+		EVP_PKEY_free(jobs[i].key);
 	for (size_t i = 0; i < LAB_KEY_OLD; i++) {
 		if (same)
 			EVP_PKEY_up_ref(same->key[i].key);
@@ -127,6 +196,10 @@ lab_maa_keys_done(struct lab_maa_keys *k)
 {
 	for (size_t i = 0; i < LAB_KEYS_COUNT_; i++)
 		key_done(&k->key[i]);
+	key_done(&k->chained);
+	X509_free(k->chain_ca);
+	X509_free(k->chain_root);
+	k->chain_ca = k->chain_root = NULL;
 }
 
 static json_t *
@@ -151,13 +224,23 @@ bn_json(EVP_PKEY *key, const char *name)
 }
 
 static json_t *
-jwk(const struct lab_maa_key *k, bool full)
+certs_json(const struct lab_maa_key *k, X509 *ca, X509 *root)
 {
-	VS_CLEANUP(vs_buf_done) struct vs_buf der = {0};
-	if (vs_failed(lab_hwcert_der(k->cert, &der, NULL)))
-		return NULL;
-	json_t *x5c = json_array(), *o = json_object();
-	json_array_append_new(x5c, b64_json(vs_buf_view(&der), false));
+	X509 *const certs[] = {k->cert, ca, root};
+	json_t *x5c = json_array();
+	for (size_t i = 0; i < 3 && certs[i]; i++) {
+		VS_CLEANUP(vs_buf_done) struct vs_buf der = {0};
+		if (!vs_failed(lab_hwcert_der(certs[i], &der, NULL)))
+			json_array_append_new(x5c, b64_json(vs_buf_view(&der), false));
+	}
+	return x5c;
+}
+
+/* Takes x5c. */
+static json_t *
+jwk(const struct lab_maa_key *k, json_t *x5c, bool full)
+{
+	json_t *o = json_object();
 	if (!full) {
 		json_object_set_new(o, "x5c", x5c);
 		json_object_set_new(o, "kid", json_string(k->kid));
@@ -180,7 +263,10 @@ lab_maa_jwks(const struct lab_maa_keys *k, bool full)
 	json_t *keys = json_array();
 	for (size_t i = 0; i < LAB_KEYS_COUNT_; i++)
 		if (k->key[i].key)
-			json_array_append_new(keys, jwk(&k->key[i], full));
+			json_array_append_new(
+				keys, jwk(&k->key[i], certs_json(&k->key[i], NULL, NULL), full));
+	json_array_append_new(
+		keys, jwk(&k->chained, certs_json(&k->chained, k->chain_ca, k->chain_root), full));
 	return json_pack("{s:o}", "keys", keys);
 }
 
@@ -210,22 +296,48 @@ add_parts(const struct lab_maa_key *key, const char *alg, const char *issuer, co
 	return add_part(out, claims, JSON_SORT_KEYS, err);
 }
 
+/* Adds the signature to header and payload. */
+static vs_rc
+add_signature(EVP_PKEY *key, struct vs_buf *text, struct vs_err *err)
+{
+	uint8_t sig[512];
+	size_t n = sizeof sig;
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	const bool ok = md && EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, key) == 1 &&
+		EVP_DigestSign(md, sig, &n, text->p, text->n) == 1;
+	EVP_MD_CTX_free(md);
+	if (!ok)
+		return lab_ossl_fail("cannot sign a token", err);
+	VS_TRY(vs_buf_add_u8(text, '.', err));
+	return vs_b64url_encode(vs_bytes_of(sig, n), text, err);
+}
+
 vs_rc
 lab_maa_sign(const struct lab_maa_key *key, const char *issuer, const json_t *claims,
 	struct vs_buf *out, struct vs_err *err)
 {
 	VS_CLEANUP(vs_buf_done) struct vs_buf text = {0};
-	uint8_t sig[512];
-	size_t n = sizeof sig;
 	VS_TRY(add_parts(key, "RS256", issuer, claims, &text, err));
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	const bool ok = md && EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, key->key) == 1 &&
-		EVP_DigestSign(md, sig, &n, text.p, text.n) == 1;
-	EVP_MD_CTX_free(md);
-	if (!ok)
-		return lab_ossl_fail("cannot sign a token", err);
+	VS_TRY(add_signature(key->key, &text, err));
+	return vs_buf_add(out, text.p, text.n, err);
+}
+
+vs_rc
+lab_maa_sign_chained(const struct lab_maa_keys *keys, const json_t *claims, bool omit_x5c,
+	struct vs_buf *out, struct vs_err *err)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf text = {.max = 4 << 20};
+	json_t *header = json_pack("{s:s,s:s}", "typ", "JWT", "alg", "RS256");
+	json_object_set_new(header, omit_x5c ? "x5t" : "x5c",
+		omit_x5c ? json_string(keys->chained.kid)
+			 : certs_json(&keys->chained, keys->chain_ca, keys->chain_root));
+	json_object_set_new(header, "kid", json_string(keys->chained.kid));
+	const vs_rc rc = add_part(&text, header, 0, err);
+	json_decref(header);
+	VS_TRY(rc);
 	VS_TRY(vs_buf_add_u8(&text, '.', err));
-	VS_TRY(vs_b64url_encode(vs_bytes_of(sig, n), &text, err));
+	VS_TRY(add_part(&text, claims, 0, err));
+	VS_TRY(add_signature(keys->chained.key, &text, err));
 	return vs_buf_add(out, text.p, text.n, err);
 }
 

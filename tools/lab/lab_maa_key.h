@@ -28,6 +28,10 @@ struct lab_maa_key {
 
 struct lab_maa_keys {
 	struct lab_maa_key key[LAB_KEYS_COUNT_];
+	/* The key with a chain to a root of its own, the same for all providers: signs Tpm tokens.
+	 */
+	struct lab_maa_key chained;
+	X509 *chain_ca, *chain_root;
 };
 
 /* issuer: the provider's URL, subject of the certificates. same: whose keys to use, or NULL. */
@@ -46,6 +50,12 @@ json_t *lab_maa_jwks(const struct lab_maa_keys *k, bool full);
 
 /* Compact RS256 token; members of claims come out sorted. */
 VS_RC lab_maa_sign(const struct lab_maa_key *key, const char *issuer, const json_t *claims,
+	struct vs_buf *out, struct vs_err *err);
+/*
+ * The Tpm token: a header with the chain, or with its thumbprint, and no jku; members of claims
+ * stay in their order.
+ */
+VS_RC lab_maa_sign_chained(const struct lab_maa_keys *keys, const json_t *claims, bool omit_x5c,
 	struct vs_buf *out, struct vs_err *err);
 /* The unsecured token of a draft policy: alg none, empty signature. */
 VS_RC lab_maa_unsecured(const struct lab_maa_key *key, const char *issuer, const json_t *claims,

@@ -47,6 +47,7 @@ struct lab_maa {
 	struct vs_buf last_answer; /* for a replay */
 	struct lab_maa_policy policy[LAB_TEE_COUNT_];
 	json_t *policy_certs; /* array of DER in base64 */
+	uint8_t context_key[32]; /* protects what the Tpm protocol leaves with clients */
 	struct lab_maa *next; /* of the primary: the lab's other providers */
 };
 const char *lab_maa_issuer(const struct lab_maa *maa);
@@ -61,6 +62,17 @@ struct lab_maa_error {
 };
 __attribute__((format(printf, 4, 5))) bool
 lab_maa_fail(struct lab_maa_error *e, int status, const char *code, const char *fmt, ...);
+
+/*
+ * The policy in force, or draft, over claims and those that a client sent of its own (or NULL).
+ * result and signer are the caller's to free, whatever comes back. lab_maa_verdict: what the result
+ * means for the call.
+ */
+bool lab_maa_run_policy(struct lab_maa *maa, enum lab_tee_type t, const json_t *claims,
+	const json_t *custom, const char *draft, struct lab_policy_result *result, char hash[64],
+	json_t **signer, struct lab_maa_error *e);
+bool
+lab_maa_verdict(const struct lab_policy_result *r, enum lab_tee_type t, struct lab_maa_error *e);
 
 /*
  * Policy and signature around claims, which get the frame. draft: text to use instead of the
@@ -103,7 +115,7 @@ bool lab_maa_draft(const json_t *body, struct vs_buf *text, bool *there, struct 
 bool lab_maa_attest_quote(struct lab_maa *maa, enum lab_tee_type t, const json_t *body,
 	struct vs_buf *token, struct lab_maa_error *e);
 
-/* lab_maa_tpm.c: the challenge for a TPM's owner. */
+/* lab_maa_tpm.c: challenge and report. */
 bool lab_maa_attest_tpm(struct lab_maa *maa, const struct lab_req *req, const json_t *body,
 	struct vs_buf *data, struct lab_maa_error *e);
 

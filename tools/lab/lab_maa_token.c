@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 
 #include "lab/lab_claims.h"
 #include "lab/lab_guest.h"
@@ -34,7 +35,9 @@ make(struct lab *lab, enum lab_service service, enum lab_trust trust,
 	maa->trust = trust;
 	maa->jwk_full = true;
 	maa->policy_certs = json_array();
-	const vs_rc rc = lab_maa_keys_make(lab->url[service], same, &maa->keys, err);
+	vs_rc rc = RAND_bytes(maa->context_key, sizeof maa->context_key) == 1
+		? lab_maa_keys_make(lab->url[service], same, &maa->keys, err)
+		: lab_ossl_fail("no random bytes", err);
 	if (vs_failed(rc)) {
 		lab_maa_free(maa);
 		return rc;

@@ -12,6 +12,7 @@ libvslabmachine_la_SOURCES = \
 	%D%/lab_machine.c %D%/lab_machine.h %D%/lab_machine_priv.h \
 	%D%/lab_machine_tamper.c \
 	%D%/lab_evidence.c %D%/lab_evidence.h \
+	%D%/lab_evidence_priv.h %D%/lab_attreq.c %D%/lab_attreq.h %D%/lab_attreq_json.c \
 	%D%/lab_evidence_tpm.c %D%/lab_evidence_log.c %D%/lab_evidence_snp.c \
 	%D%/lab_anchors.c \
 	%D%/lab_guest.c %D%/lab_guest.h \
@@ -35,6 +36,15 @@ LABTEST_LDADD = libvslabfixture.la $(LABMACHINE_LIBS) -lcmocka
 
 EXTRA_DIST += tests/data/lab tests/lab/tamper.sh
 TESTS += tests/lab/tamper.sh
+
+# Clients of their own, which share no code with agent or lab. All bytes of the evidence take minutes.
+TESTS += tests/lab/attest-tpm.sh tests/lab/evidence.sh
+EXTRA_DIST += tests/lab/tpmkit.py tests/lab/attest-tpm.sh tests/lab/attest_tpm.py tests/lab/evidence.sh \
+	tests/lab/evidence.py
+check-full: check-full-evidence
+check-full-evidence: all
+	EVIDENCE=0/1 VS_SRCDIR='$(abs_srcdir)' VS_BUILDDIR='$(abs_builddir)' sh $(srcdir)/tests/lab/evidence.sh
+.PHONY: check-full-evidence
 
 labmachine_tests = \
 	tests/lab/test_lab_evidence \

@@ -10,6 +10,7 @@ const {
 	createAttestationPolicyToken,
 } = require("@azure/attestation");
 const { ClientSecretCredential } = require("@azure/identity");
+const { execFileSync } = require("child_process");
 
 const env = process.env;
 const authority = { authorityHost: env.AUTHORITY_URL, disableInstanceDiscovery: true };
@@ -179,15 +180,73 @@ async function policyCertificatesAreChanged() {
 	}
 }
 
-async function theTpmIsChallenged() {
+const b64u = (v) => Buffer.from(v).toString("base64url");
+
+// The request of the protocol's second exchange, signed by a key that the TPM's quote is about.
+function tpmRequest(payload, spoil) {
+	const { privateKey, publicKey } = crypto.generateKeyPairSync("rsa", { modulusLength: 2048 });
+	const jwk = publicKey.export({ format: "jwk" });
+	const challenge = Buffer.from(payload.challenge, "base64url");
+	const about = crypto.createHash("sha256")
+		.update(JSON.stringify(jwk)).update(Buffer.alloc(1)).update(challenge).digest("hex");
+	const now = JSON.parse(execFileSync("python3",
+		[env.VS_SRCDIR + "/tests/lab/attest_tpm.py", "evidence", about]));
+	if (spoil)
+		spoil(now);
+	const body = {
+		att_type: "basic",
+		att_data: {
+			rp_id: "https://rp.example",
+			rp_data: b64u("nonce"),
+			challenge: payload.challenge,
+			tpm_att_data: { current_attestation: now },
+			request_key: { jwk, info: { tpm_quote: { hash_alg: "sha-256" } } },
+			service_context: payload.service_context,
+		},
+	};
+	const text = [{ alg: "PS256", typ: "attReqV2" }, body].map((v) => b64u(JSON.stringify(v))).join(".");
+	const signature = crypto.sign("sha256", Buffer.from(text), {
+		key: privateKey,
+		padding: crypto.constants.RSA_PKCS1_PSS_PADDING,
+		saltLength: crypto.constants.RSA_PSS_SALTLEN_DIGEST,
+	});
+	return { jwk, request: JSON.stringify({ payload: { request: text + "." + b64u(signature) } }) };
+}
+
+async function theTpmIsAttested() {
 	const known = (url) => new AttestationClient(url, credential);
 	const c = known(providers.aad);
 	const hello = JSON.stringify({ payload: { type: "aikcert" } });
 	await assert.rejects(c.attestTpm(hello), { statusCode: 400 });
-	await administration(providers.aad).setPolicy("Tpm", text);
-	const { payload } = JSON.parse(await c.attestTpm(hello));
+	await administration(providers.aad).setPolicy("Tpm", "version=1.2; authorizationrules{"
+		+ "[type==\"aikValidated\", value==true] => permit();}; issuancerules{"
+		+ "=> issue(type=\"vouchsafe-lab\", value=NegateBool(false));};");
+	const start = async () => JSON.parse(await c.attestTpm(hello)).payload;
+	const payload = await start();
 	assert.equal(Buffer.from(payload.challenge, "base64url").length, 16);
 	assert(payload.service_context.length > 20);
+
+	const { jwk, request } = tpmRequest(payload);
+	const { report } = JSON.parse(await c.attestTpm(request)).payload;
+	const [head, claims] = report.split(".").slice(0, 2).map((p) => JSON.parse(Buffer.from(p, "base64url")));
+	const leaf = new crypto.X509Certificate(Buffer.from(head.x5c[0], "base64"));
+	assert(leaf.verify(new crypto.X509Certificate(Buffer.from(head.x5c[1], "base64")).publicKey));
+	assert(crypto.verify("sha256", Buffer.from(report.slice(0, report.lastIndexOf("."))),
+		leaf.publicKey, Buffer.from(report.split(".")[2], "base64url")));
+	assert((await c.getAttestationSigners()).some((s) => s.keyId === head.kid));
+	assert.deepEqual(claims.cnf.jwk, jwk);
+	assert.equal(claims.iss, providers.aad);
+	assert.deepEqual(claims["x-ms-policy"], { "vouchsafe-lab": true });
+
+	const flip = (text) => (text[80] === "A" ? "B" : "A") + text.slice(1);
+	for (const member of ["quote", "signature", "aik_cert"]) {
+		const bad = tpmRequest(await start(), (now) => (now[member] = flip(now[member])));
+		await assert.rejects(c.attestTpm(bad.request), { statusCode: 400, code: "InvalidParameter" });
+	}
+	// A challenge answers only for its own exchange.
+	const other = await start();
+	const mixed = tpmRequest({ ...other, service_context: payload.service_context });
+	await assert.rejects(c.attestTpm(mixed.request), { statusCode: 400, code: "InvalidParameter" });
 	await assert.rejects(
 		c.attestTpm(JSON.stringify({ payload: { request: "a.b.c" } })), { statusCode: 400 });
 	await assert.rejects(client(providers.aad).attestTpm(hello), { statusCode: 401 });
@@ -202,7 +261,7 @@ async function theTpmIsChallenged() {
 	await draftPoliciesAreTriedOut();
 	await policiesAreChanged();
 	await policyCertificatesAreChanged();
-	await theTpmIsChallenged();
+	await theTpmIsAttested();
 	console.log("the vendor's attestation clients work against the lab");
 })().catch((e) => {
 	console.error(e);
