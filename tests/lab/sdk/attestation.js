@@ -238,7 +238,7 @@ async function theTpmIsAttested() {
 	assert.equal(claims.iss, providers.aad);
 	assert.deepEqual(claims["x-ms-policy"], { "vouchsafe-lab": true });
 
-	const flip = (text) => (text[80] === "A" ? "B" : "A") + text.slice(1);
+	const flip = (text) => text.slice(0, 80) + (text[80] === "A" ? "B" : "A") + text.slice(81);
 	for (const member of ["quote", "signature", "aik_cert"]) {
 		const bad = tpmRequest(await start(), (now) => (now[member] = flip(now[member])));
 		await assert.rejects(c.attestTpm(bad.request), { statusCode: 400, code: "InvalidParameter" });
