@@ -5,7 +5,7 @@
 Every byte of every element of an AzureGuest request is changed once, one request each; each must be
 refused by a check that is about this element. Bytes that no check covers are listed by uncovered() with
 the reason; one that is accepted without standing there fails the test, and so does one that stands there
-and is refused. Run as `vouchsafe-lab run -- python3 evidence.py [N/M [SEED]]`: only each M-th byte,
+and is refused. Run as `vouchsafe-lab run -- python3 mutate_evidence.py [N/M [SEED]]`: only each M-th byte,
 from the N-th on; the seed chooses the bits.
 """
 import collections
