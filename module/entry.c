@@ -6,8 +6,27 @@
 
 struct vs_instance *_Atomic vs_module_instance;
 
+/* Who took the list of 2.40 knows no flags of later versions, and may stumble over them. */
+static CK_RV
+mechanism_info_2_40(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO_PTR info)
+{
+	enum {
+		LATER = CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MESSAGE_SIGN |
+			CKF_MESSAGE_VERIFY | CKF_MULTI_MESSAGE
+	};
+	const CK_RV rv = C_GetMechanismInfo(slot, type, info);
+	if (rv == CKR_OK)
+		info->flags &= ~(CK_FLAGS)LATER;
+	return rv;
+}
+
+/* In the order of the structure. */
+#define ENTRY(name) name,
+#define C_GetMechanismInfo mechanism_info_2_40
+static CK_FUNCTION_LIST list_2_40 = {{2, 40}, VS_CK_LIST_2_40(ENTRY)};
+#undef C_GetMechanismInfo
+#undef ENTRY
 #define FIELD(name) .name = name,
-static CK_FUNCTION_LIST list_2_40 = {.version = {2, 40}, VS_CK_LIST_2_40(FIELD)};
 static CK_FUNCTION_LIST_3_0 list_3_0 = {
 	.version = {3, 0}, VS_CK_LIST_2_40(FIELD) VS_CK_LIST_3_0(FIELD)};
 #undef FIELD

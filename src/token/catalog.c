@@ -176,7 +176,8 @@ add_entry(struct vs_catalog *c, const struct vs_cat_entry *e, struct vs_idmap *i
 static CK_RV
 fill(struct vs_catalog *c, struct vs_idmap *ids, _Atomic uint64_t *next, uint64_t seed)
 {
-	static const CK_ULONG profiles[] = {CKP_BASELINE_PROVIDER, CKP_PUBLIC_CERTIFICATES_TOKEN};
+	static const CK_ULONG profiles[] = {CKP_BASELINE_PROVIDER, CKP_EXTENDED_PROVIDER,
+		CKP_AUTHENTICATION_TOKEN, CKP_PUBLIC_CERTIFICATES_TOKEN};
 	enum { N_PROFILES = sizeof profiles / sizeof profiles[0] };
 	c->objects = calloc(c->data->n * 3 + N_PROFILES, sizeof *c->objects);
 	if (c->objects == NULL)

@@ -445,6 +445,8 @@ vs_token_info(struct vs_token *t, CK_TOKEN_INFO *ret)
 	};
 	if (t->conf->login != VS_LOGIN_NONE)
 		ret->flags |= CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED;
+	if (atomic_load(&t->wrong_pin))
+		ret->flags |= CKF_USER_PIN_COUNT_LOW;
 	if (t->conf->login == VS_LOGIN_ATTEST)
 		ret->flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
 	vs_session_counts(t->inst, t, &ret->ulSessionCount, &ret->ulRwSessionCount);

@@ -49,6 +49,7 @@ struct vs_token {
 	_Atomic bool has_keys;
 	_Atomic uint32_t last_code; /* vs_code number of the last reason */
 	_Atomic bool logged_in;
+	_Atomic bool wrong_pin; /* one came since the last login that was right */
 	_Atomic uint32_t
 		n_sessions; /* counted only where there is a login, which ends with the last */
 };

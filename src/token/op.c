@@ -152,8 +152,9 @@ get(struct vs_session *s, enum vs_op_kind kind, enum vs_phase a, enum vs_phase b
 	if (op == NULL || op->phase == VS_PHASE_IDLE)
 		return CKR_OPERATION_NOT_INITIALIZED;
 	if (op->phase != a && op->phase != b) {
-		/* A single-part call cannot end what is in parts: like every error it ends it. */
-		if (op->phase == VS_PHASE_MULTI)
+		/* One call cannot end what is in parts, nor parts what one call began; like every
+		 * error it ends it. */
+		if (op->phase == VS_PHASE_MULTI || op->phase == VS_PHASE_ONCE)
 			vs_op_end(op);
 		return CKR_OPERATION_ACTIVE;
 	}
@@ -187,13 +188,14 @@ vs_op_once(struct vs_session *s, enum vs_op_kind kind, const void *in, CK_ULONG 
 {
 	struct vs_op *op = NULL;
 	CK_RV rv = CKR_OK;
-	VS_CK_TRY(get(s, kind, VS_PHASE_READY, VS_PHASE_READY, &op));
+	VS_CK_TRY(get(s, kind, VS_PHASE_READY, VS_PHASE_ONCE, &op));
 	if (out_n == NULL || vs_op_bad_input(in, in_n)) {
 		vs_op_end(op);
 		return CKR_ARGUMENTS_BAD;
 	}
 	bool exact = true;
 	const size_t size = op->engine->once_size(op, in_n, &exact);
+	op->phase = VS_PHASE_ONCE;
 	if (!vs_op_room(size, exact, out, out_n, &rv))
 		return rv;
 	VS_CK_TRY(vs_op_allowed(s, op));

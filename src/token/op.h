@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Operations: one of each kind in a session. IDLE -> READY -> (one call | MULTI) -> IDLE. The
+ * Operations: one of each kind in a session. IDLE -> READY -> (ONCE | MULTI) -> IDLE. The
  * prepared contexts stay for the next operation with the same key and mechanism.
  */
 #ifndef VS_TOKEN_OP_H
@@ -28,6 +28,7 @@ enum vs_op_kind {
 enum vs_phase {
 	VS_PHASE_IDLE = 0,
 	VS_PHASE_READY,
+	VS_PHASE_ONCE, /* one call has asked for a size: parts are no longer possible */
 	VS_PHASE_MULTI,
 	VS_PHASE_MESSAGE, /* between two messages */
 	VS_PHASE_MESSAGE_PARTS, /* inside one */

@@ -351,6 +351,20 @@ vs_session_info(struct vs_session *s, CK_SESSION_INFO *ret)
 	ret->ulDeviceError = atomic_load(&t->last_code);
 }
 
+/* There is no security officer; which of the reasons is said follows the order of the standard. */
+static VS_CK
+refuse_officer(const struct vs_session *s)
+{
+	CK_ULONG all = 0, rw = 0;
+	vs_session_counts(s->token->inst, s->token, &all, &rw);
+	/* This one is busy with our call, so it was not counted. */
+	if (all > rw || !(s->flags & CKF_RW_SESSION))
+		return CKR_SESSION_READ_ONLY_EXISTS;
+	if (s->token->conf->login == VS_LOGIN_NONE || atomic_load(&s->token->logged_in))
+		return CKR_USER_ANOTHER_ALREADY_LOGGED_IN;
+	return CKR_USER_PIN_NOT_INITIALIZED;
+}
+
 VS_CK
 vs_session_login(struct vs_session *s, CK_USER_TYPE user, const void *pin, CK_ULONG pin_len)
 {
@@ -358,11 +372,11 @@ vs_session_login(struct vs_session *s, CK_USER_TYPE user, const void *pin, CK_UL
 	struct vs_token *t = s->token;
 	if (user > CKU_CONTEXT_SPECIFIC)
 		return CKR_USER_TYPE_INVALID;
+	if (user == CKU_SO)
+		return refuse_officer(s);
 	/* No login needed: CKR_OK to anything, or pkcs11-tool --login and PyKCS11 give up. */
 	if (t->conf->login == VS_LOGIN_NONE)
 		return CKR_OK;
-	if (user == CKU_SO)
-		return CKR_USER_PIN_NOT_INITIALIZED;
 	if (user == CKU_CONTEXT_SPECIFIC)
 		return CKR_OPERATION_NOT_INITIALIZED;
 	if (pin_len > PIN_MAX || (pin == NULL && pin_len != 0))
@@ -370,9 +384,12 @@ vs_session_login(struct vs_session *s, CK_USER_TYPE user, const void *pin, CK_UL
 	if (atomic_load(&t->logged_in))
 		return CKR_USER_ALREADY_LOGGED_IN;
 	const bool with_pin = t->conf->login == VS_LOGIN_PIN;
-	VS_CK_TRY(vs_keyuse_login(t, with_pin ? pin : NULL, with_pin ? pin_len : 0));
-	atomic_store(&t->logged_in, true);
-	return CKR_OK;
+	const CK_RV rv = vs_keyuse_login(t, with_pin ? pin : NULL, with_pin ? pin_len : 0);
+	if (rv == CKR_OK || rv == CKR_PIN_INCORRECT)
+		atomic_store(&t->wrong_pin, rv == CKR_PIN_INCORRECT);
+	if (rv == CKR_OK)
+		atomic_store(&t->logged_in, true);
+	return rv;
 }
 
 VS_CK

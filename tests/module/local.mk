@@ -16,7 +16,8 @@ tests_module_fake_pkcs11_la_LIBADD = %D%/libfakemodule.la $(fake_libs)
 
 fake_ldadd = %D%/libfakemodule.la $(fake_libs) -lcmocka
 module_tests = %D%/test_general %D%/test_gate %D%/test_crypto %D%/test_objects \
-	%D%/test_manners %D%/test_dual %D%/test_message %D%/test_recover
+	%D%/test_manners %D%/test_dual %D%/test_message %D%/test_recover \
+	%D%/test_standard %D%/test_wycheproof %D%/test_wycheproof_pk
 check_PROGRAMS += $(module_tests)
 TESTS += $(module_tests)
 tests_module_test_general_SOURCES = %D%/test_general.c %D%/p11.c
@@ -40,6 +41,15 @@ tests_module_test_message_LDADD = $(fake_ldadd)
 tests_module_test_recover_SOURCES = %D%/test_recover.c %D%/p11.c
 tests_module_test_recover_CPPFLAGS = $(fake_cppflags)
 tests_module_test_recover_LDADD = $(fake_ldadd)
+tests_module_test_wycheproof_SOURCES = %D%/test_wycheproof.c %D%/p11.c tests/unit/wycheproof.c
+tests_module_test_wycheproof_CPPFLAGS = $(fake_cppflags)
+tests_module_test_wycheproof_LDADD = $(fake_ldadd) $(JANSSON_LIBS)
+tests_module_test_wycheproof_pk_SOURCES = %D%/test_wycheproof_pk.c %D%/p11.c tests/unit/wycheproof.c
+tests_module_test_wycheproof_pk_CPPFLAGS = $(fake_cppflags)
+tests_module_test_wycheproof_pk_LDADD = $(fake_ldadd) $(JANSSON_LIBS)
+tests_module_test_standard_SOURCES = %D%/test_standard.c %D%/p11.c
+tests_module_test_standard_CPPFLAGS = $(fake_cppflags)
+tests_module_test_standard_LDADD = $(fake_ldadd)
 tests_module_test_manners_SOURCES = %D%/test_manners.c %D%/p11.c
 tests_module_test_manners_CPPFLAGS = $(fake_cppflags)
 tests_module_test_manners_LDADD = $(fake_ldadd)
