@@ -119,7 +119,7 @@ revoke(struct vs_keeper *k, const struct vs_err *reason)
 static void
 wipe(struct vs_keeper *k, vs_rc rc, const struct vs_err *err)
 {
-	k->lease_serial++;
+	vs_uses_lease(k->uses, ++k->lease_serial);
 	vs_keyring_done(&k->ring);
 	vs_attestation_unref(k->attestation);
 	k->attestation = NULL;
@@ -148,7 +148,7 @@ new_lease(struct vs_keeper *k, struct vs_attempt *a, struct vs_err *err)
 	k->page = page;
 	k->attestation = VS_TAKE(a->attestation);
 	k->lease = a->lease;
-	k->lease_serial++;
+	vs_uses_lease(k->uses, ++k->lease_serial);
 	memcpy(k->lease_id, a->fresh_id, sizeof k->lease_id);
 	snprintf(k->lease_hex, sizeof k->lease_hex, "%s", a->fresh_hex);
 	k->n_failures = 0;
@@ -432,6 +432,13 @@ vs_keeper_new(const struct vs_keeper_env *env, struct vs_keeper **ret, struct vs
 	k->watch = env->watch;
 	k->timer.fn = on_timer;
 	k->timer.arg = k;
+	const struct vs_uses_env uses = {
+		.core = env->core, .loop = env->loop, .work = env->work, .token = env->token};
+	const vs_rc rc = vs_uses_new(&uses, &k->uses, err);
+	if (vs_failed(rc)) {
+		free(k);
+		return rc;
+	}
 	*ret = k;
 	return VS_OK;
 }
@@ -442,6 +449,7 @@ vs_keeper_free(struct vs_keeper *k)
 	if (!k)
 		return;
 	vs_timer_clear(&k->timer);
+	vs_uses_free(k->uses);
 	vs_keyring_done(&k->ring);
 	vs_attestation_unref(k->attestation);
 	vs_lease_page_free(k->page);

@@ -58,13 +58,18 @@ void vs_need_cancel(struct vs_need *need);
 /* ---- key ----------------------------------------------------------------------------------- */
 
 struct vs_key_ask;
-/* secret is borrowed for the call, and not to be copied out of arenas. */
+/*
+ * secret is borrowed for the call, and not to be copied out of arenas; uses_fd is ours: where its
+ * process counts what it does with the key.
+ */
 typedef void vs_key_fn(struct vs_key_ask *ask, vs_rc rc, const struct vs_err *err, uint32_t key_no,
-	const struct vs_secret *secret);
+	const struct vs_secret *secret, int uses_fd);
 
 struct vs_key_ask {
 	int64_t deadline_boot_ns;
 	struct vs_who who;
+	int pid_fd; /* or -1; of the asker, as is what follows */
+	const void *peer;
 	uint8_t lease_id[VS_LEASE_ID_BYTES];
 	vs_key_fn *fn;
 	void *arg;
@@ -77,6 +82,11 @@ struct vs_key_ask {
 /* entry is borrowed for the call only. fn as above. */
 void vs_keeper_key(struct vs_keeper *k, struct vs_key_ask *ask, const struct vs_cat_entry *entry);
 void vs_key_ask_cancel(struct vs_key_ask *ask);
+
+/* A connection has ended: no more will be counted for it. */
+void vs_keeper_peer_gone(struct vs_keeper *k, const void *peer);
+/* The agent ends: uses are recorded now. Blocks. */
+void vs_keeper_flush_uses(struct vs_keeper *k);
 
 /* ---- the rest ------------------------------------------------------------------------------ */
 

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "agent/keeper.h"
+#include "agent/uses.h"
 #include "gate/keyring.h"
 #include "gate/lease.h"
 
@@ -40,6 +41,7 @@ struct vs_keeper {
 	struct vs_need *counted;
 	int64_t counted_boot_ns;
 	struct vs_key_ask *asks;
+	struct vs_uses_book *uses;
 	unsigned n_holders;
 	/* Last error, and until when it stands. */
 	struct vs_err last;

@@ -66,6 +66,7 @@ struct vs_key_job {
 	struct vs_core *core;
 	const struct vs_conf_token *token;
 	struct vs_key_ask *ask; /* hand-over: NULL once it was cancelled */
+	bool last; /* hand-over: what follows is only counted */
 	struct vs_attestation *attestation; /* release */
 	struct vs_catalog_data *item;
 	uint32_t no;
@@ -115,12 +116,11 @@ unlink_ask(struct vs_key_ask *ask)
 }
 
 static void
-answer_ask(
-	struct vs_key_ask *ask, vs_rc rc, const struct vs_err *err, const struct vs_secret *secret)
+answer_ask(struct vs_key_ask *ask, vs_rc rc, const struct vs_err *err)
 {
 	const uint32_t no = ask->no;
 	unlink_ask(ask);
-	ask->fn(ask, rc, err, no, secret);
+	ask->fn(ask, rc, err, no, NULL, -1);
 }
 
 void
@@ -133,7 +133,7 @@ void
 vs_keeper_fail_asks(struct vs_keeper *k, vs_rc rc, const struct vs_err *err)
 {
 	while (k->asks)
-		answer_ask(k->asks, rc, err, NULL);
+		answer_ask(k->asks, rc, err);
 }
 
 static VS_RC
@@ -162,7 +162,35 @@ handover_run(struct vs_job *job)
 {
 	struct vs_key_job *j = (struct vs_key_job *)job;
 	j->rc = vs_record_handover(
-		j->core, j->token, j->lease_hex, j->who, &j->item->entries[0], &j->err);
+		j->core, j->token, j->lease_hex, j->who, &j->item->entries[0], j->last, &j->err);
+}
+
+static struct vs_uses_who
+asker(const struct vs_keeper *k, const struct vs_key_ask *ask)
+{
+	return (struct vs_uses_who){.who = ask->who,
+		.pid_fd = ask->pid_fd,
+		.peer = ask->peer,
+		.lease_serial = k->lease_serial,
+		.lease_hex = k->lease_hex};
+}
+
+/* The key with the counters of its process. */
+static void
+give(struct vs_keeper *k, struct vs_key_ask *ask, const struct vs_ring_key *key, bool counted)
+{
+	const struct vs_uses_who w = asker(k, ask);
+	struct vs_err err = {0};
+	int fd = -1;
+	const vs_rc rc =
+		vs_uses_give(k->uses, &w, key->no, &key->item->entries[0], counted, &fd, &err);
+	if (vs_failed(rc)) {
+		answer_ask(ask, rc, &err);
+		return;
+	}
+	const uint32_t no = ask->no;
+	unlink_ask(ask);
+	ask->fn(ask, VS_OK, NULL, no, &key->secret, fd);
 }
 
 static void
@@ -175,30 +203,37 @@ handover_done(struct vs_job *job)
 		const struct vs_ring_key *key = vs_keyring_at(&j->keeper->ring, j->no);
 		/* An ask that is still here belongs to the lease: ending it answers all. */
 		if (vs_failed(j->rc))
-			answer_ask(ask, j->rc, &j->err, NULL);
+			answer_ask(ask, j->rc, &j->err);
 		else if (!key || key->state != VS_RING_LIVE)
-			answer_ask(ask, (vs_rc){.code = VS_E_KEY_GONE}, key ? &key->err : &j->err,
-				NULL);
+			answer_ask(ask, (vs_rc){.code = VS_E_KEY_GONE}, key ? &key->err : &j->err);
 		else
-			answer_ask(ask, VS_OK, NULL, &key->secret);
+			give(j->keeper, ask, key, false);
 	}
 	key_job_free(j);
 }
 
+/* One record for each process, key and lease; and no user fills the disk with processes. */
 static void
 hand_over(struct vs_keeper *k, struct vs_key_ask *ask, const struct vs_ring_key *key)
 {
 	struct vs_err err = {0};
 	struct vs_key_job *j = NULL;
+	const struct vs_uses_who w = asker(k, ask);
+	const enum vs_uses_note note = vs_uses_note(k->uses, &w, key->no);
+	if (note == VS_USES_KNOWN || note == VS_USES_COUNT) {
+		give(k, ask, key, note == VS_USES_COUNT);
+		return;
+	}
 	vs_rc rc = key_job_new(k, key, ask->who, &j, &err);
 	if (!vs_failed(rc)) {
+		j->last = note == VS_USES_RECORD_LAST;
 		j->job.run = handover_run;
 		j->job.done = handover_done;
 		rc = vs_work_post(k->work, &j->job, &err);
 	}
 	if (vs_failed(rc)) {
 		key_job_free(j);
-		answer_ask(ask, rc, &err, NULL);
+		answer_ask(ask, rc, &err);
 		return;
 	}
 	j->ask = ask;
@@ -239,7 +274,7 @@ answer_key(struct vs_keeper *k, const struct vs_ring_key *key)
 		if (key->state == VS_RING_LIVE)
 			hand_over(k, ask, key);
 		else
-			answer_ask(ask, (vs_rc){.code = key->err.frames[0].code}, &key->err, NULL);
+			answer_ask(ask, (vs_rc){.code = key->err.frames[0].code}, &key->err);
 	}
 }
 
@@ -323,7 +358,7 @@ ask_timed_out(void *arg)
 	struct vs_err err = {0};
 	const vs_rc rc = vs_err_put(
 		&err, VS_E_TIMEOUT, __func__, __LINE__, 0, "the key was not released in time");
-	answer_ask(ask, rc, &err, NULL);
+	answer_ask(ask, rc, &err);
 }
 
 static VS_RC
@@ -346,6 +381,18 @@ find_or_add(struct vs_keeper *k, const struct vs_key_ask *ask, const struct vs_c
 }
 
 void
+vs_keeper_peer_gone(struct vs_keeper *k, const void *peer)
+{
+	vs_uses_peer_gone(k->uses, peer);
+}
+
+void
+vs_keeper_flush_uses(struct vs_keeper *k)
+{
+	vs_uses_flush(k->uses);
+}
+
+void
 vs_keeper_key(struct vs_keeper *k, struct vs_key_ask *ask, const struct vs_cat_entry *entry)
 {
 	struct vs_err err = {0};
@@ -364,14 +411,14 @@ vs_keeper_key(struct vs_keeper *k, struct vs_key_ask *ask, const struct vs_cat_e
 	else
 		rc = find_or_add(k, ask, entry, &key, &err);
 	if (vs_failed(rc)) {
-		answer_ask(ask, rc, &err, NULL);
+		answer_ask(ask, rc, &err);
 		return;
 	}
 	ask->no = key->no;
 	if (key->state == VS_RING_LIVE)
 		hand_over(k, ask, key);
 	else if (key->state != VS_RING_RELEASING)
-		answer_ask(ask, (vs_rc){.code = key->err.frames[0].code}, &key->err, NULL);
+		answer_ask(ask, (vs_rc){.code = key->err.frames[0].code}, &key->err);
 }
 
 /* ---- renewal -------------------------------------------------------------------------------- */

@@ -12,4 +12,5 @@ libvsagent_la_SOURCES = \
 	%D%/rekey.c \
 	%D%/hook.c %D%/watch.c %D%/watch.h \
 	%D%/request.c \
-	%D%/server.c %D%/server.h
+	%D%/server.c %D%/server.h \
+	%D%/uses.c %D%/uses.h %D%/uses_impl.h %D%/uses_page.c

@@ -126,6 +126,8 @@ vs_peer_drop(struct vs_peer *p)
 	for (size_t i = 0; i < s->n_tokens; i++)
 		if (p->holds & UINT64_C(1) << i)
 			vs_keeper_hold(s->tokens[i].keeper, -1);
+	for (size_t i = 0; i < s->n_tokens; i++)
+		vs_keeper_peer_gone(s->tokens[i].keeper, p);
 	if (p->src)
 		vs_loop_remove(p->src);
 	if (p->pid_src)

@@ -318,7 +318,7 @@ take_need(struct vs_peer *peer, const void *msg, struct vs_err *err)
 
 static void
 on_key(struct vs_key_ask *ask, vs_rc rc, const struct vs_err *err, uint32_t no,
-	const struct vs_secret *secret)
+	const struct vs_secret *secret, int uses_fd)
 {
 	struct vs_request *r = ask->arg;
 	if (vs_failed(rc) || !secret) {
@@ -326,7 +326,7 @@ on_key(struct vs_key_ask *ask, vs_rc rc, const struct vs_err *err, uint32_t no,
 		return;
 	}
 	const struct vs_msg_key_answer a = {.key_no = no, .bytes = vs_secret_view(secret)};
-	vs_peer_answer(r->peer, VS_MSG_KEY_ANSWER, &a, r->number, -1);
+	vs_peer_answer(r->peer, VS_MSG_KEY_ANSWER, &a, r->number, uses_fd);
 	request_free(r);
 }
 
@@ -392,6 +392,8 @@ take_key(struct vs_peer *peer, const void *msg, struct vs_err *err)
 	r->key = (struct vs_key_ask){
 		.deadline_boot_ns = clamp_deadline(peer->server, m->deadline_boot_ns),
 		.who = vs_peer_who(peer),
+		.pid_fd = peer->pid_fd,
+		.peer = peer,
 		.fn = on_key,
 		.arg = r};
 	memcpy(r->key.lease_id, m->lease_id.p, sizeof r->key.lease_id);

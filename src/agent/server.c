@@ -184,6 +184,8 @@ tear_down(struct vs_server *s, bool *ret_clean)
 		(void)close(s->env.listen_fd);
 	while (s->peers)
 		vs_peer_drop(s->peers);
+	for (size_t i = 0; i < s->n_tokens; i++)
+		vs_keeper_flush_uses(s->tokens[i].keeper);
 	*ret_clean = !s->work ||
 		vs_work_finish(s->work, vs_boot_now_ns() + FINISH_MS * INT64_C(1000000));
 	if (s->env.core &&

@@ -156,6 +156,7 @@ vs_client_key(struct vs_client *c, struct vs_grant *g, struct vs_bytes name,
 		c->conn, VS_MSG_KEY, &ask, deadline_boot_ns, meanwhile, &reply, &answer, err));
 	if (answer.key_no >= VS_PAGE_KEYS_MAX)
 		VS_FAIL(err, WIRE, "the agent gave a key a number that no lease page has");
+	VS_TRY(vs_grant_count_in(g, reply.fd, err));
 	VS_TRY(vs_secret_from(c->arena, answer.bytes.p, answer.bytes.n, ret, err));
 	*ret_key_no = answer.key_no;
 	return VS_OK;

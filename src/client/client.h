@@ -11,6 +11,7 @@
 #include "client/profile.h"
 #include "proto/catalog.h"
 #include "proto/page.h"
+#include "proto/uses.h"
 #include "vouchsafe/err.h"
 
 struct vs_client;
@@ -43,6 +44,9 @@ VS_RC vs_client_need(struct vs_client *c, size_t token, const char *pin, size_t 
 struct vs_grant *vs_grant_ref(struct vs_grant *g);
 void vs_grant_unref(struct vs_grant *g);
 const struct vs_page *vs_grant_page(const struct vs_grant *g);
+
+/* Where uses of the lease's keys are counted; NULL before a key has come. */
+struct vs_uses *vs_grant_uses(const struct vs_grant *g);
 
 /*
  * The released key of a live lease into the caller's arena: PKCS#8 DER for RSA and EC, raw octets

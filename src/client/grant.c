@@ -18,6 +18,7 @@ struct vs_grant {
 	size_t token;
 	uint8_t lease_id[VS_LEASE_ID_BYTES];
 	const struct vs_page *page;
+	struct vs_uses *_Atomic uses;
 };
 
 /* Neither writable by us, nor to be cut off under a reader. */
@@ -82,6 +83,9 @@ vs_grant_unref(struct vs_grant *g)
 		void *p;
 	} u = {.page = g->page};
 	(void)munmap(u.p, VS_PAGE_BYTES);
+	struct vs_uses *uses = atomic_load_explicit(&g->uses, memory_order_relaxed);
+	if (uses)
+		(void)munmap(uses, VS_USES_BYTES);
 	free(g);
 }
 
@@ -89,6 +93,32 @@ const struct vs_page *
 vs_grant_page(const struct vs_grant *g)
 {
 	return g ? g->page : NULL;
+}
+
+VS_RC
+vs_grant_count_in(struct vs_grant *g, int fd, struct vs_err *err)
+{
+	const int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	const int seals = fcntl(fd, F_GET_SEALS);
+	struct vs_uses *none = NULL;
+	struct stat st;
+	if (vs_grant_uses(g))
+		return VS_OK;
+	if (seals < 0 || (seals & wanted) != wanted || fstat(fd, &st) != 0 ||
+		!S_ISREG(st.st_mode) || st.st_size != VS_USES_BYTES)
+		VS_FAIL(err, WIRE, "the counters that came are not sealed, or of a wrong size");
+	void *p = mmap(NULL, VS_USES_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		VS_FAIL_N(err, MEMORY, errno, "the counters of uses cannot be mapped");
+	if (!atomic_compare_exchange_strong(&g->uses, &none, p))
+		(void)munmap(p, VS_USES_BYTES);
+	return VS_OK;
+}
+
+struct vs_uses *
+vs_grant_uses(const struct vs_grant *g)
+{
+	return atomic_load_explicit(&g->uses, memory_order_acquire);
 }
 
 size_t

@@ -2,6 +2,7 @@
 #include "core/record.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -61,14 +62,22 @@ settle(struct vs_core *core, vs_rc rc, struct vs_err *local, struct vs_err *err)
 }
 
 static VS_RC
-commit(struct vs_core *core, struct vs_audit *audit, struct vs_audit_rec *rec, struct vs_err *err)
+commit_all(struct vs_core *core, struct vs_audit *audit, struct vs_audit_rec *const *recs, size_t n,
+	struct vs_err *err)
 {
 	const struct vs_checkpoint_env env = {.conf = vs_core_conf(core),
 		.clock = vs_core_clock(core),
 		.log = *vs_core_log(core)};
-	VS_TRY(vs_audit_commit(audit, rec, vs_boot_now_ns() + APPEND_MS * INT64_C(1000000), err));
+	VS_TRY(vs_audit_commit_all(
+		audit, recs, n, vs_boot_now_ns() + APPEND_MS * INT64_C(1000000), err));
 	vs_checkpoint_perhaps(&env, audit);
 	return VS_OK;
+}
+
+static VS_RC
+commit(struct vs_core *core, struct vs_audit *audit, struct vs_audit_rec *rec, struct vs_err *err)
+{
+	return commit_all(core, audit, &rec, 1, err);
 }
 
 static void
@@ -220,7 +229,7 @@ vs_record_release(struct vs_core *core, const struct vs_conf_token *token, const
 
 VS_RC
 vs_record_handover(struct vs_core *core, const struct vs_conf_token *token, const char *lease,
-	struct vs_who who, const struct vs_cat_entry *entry, struct vs_err *err)
+	struct vs_who who, const struct vs_cat_entry *entry, bool last, struct vs_err *err)
 {
 	struct vs_audit *audit = NULL;
 	struct vs_audit_rec *rec = NULL;
@@ -228,10 +237,91 @@ vs_record_handover(struct vs_core *core, const struct vs_conf_token *token, cons
 	vs_rc rc = begin(core, "key", token, lease, who, &audit, &rec, &local);
 	if (rec) {
 		say_key(rec, entry);
+		if (last)
+			vs_audit_bool(rec, "further-are-counted", true);
 		rc = commit(core, audit, rec, &local);
 	}
 	return settle(core, rc, &local, err);
 }
+
+/* ---- uses ----------------------------------------------------------------------------------- */
+
+struct period {
+	int64_t since_unix, until_unix;
+};
+
+static VS_RC
+use_record(struct vs_audit *audit, const char *event, const struct vs_conf_token *token,
+	const struct vs_use_sum *s, struct period p, struct vs_audit_rec **ret, struct vs_err *err)
+{
+	VS_TRY(vs_audit_begin(audit, event, ret, err));
+	vs_audit_str(*ret, "token", token->label);
+	vs_audit_str(*ret, "lease", s->lease);
+	vs_audit_int(*ret, "uid", s->uid);
+	if (s->pid > 0)
+		vs_audit_int(*ret, "pid", s->pid);
+	vs_audit_str(*ret, "key", s->name.key);
+	vs_audit_str(*ret, "version", s->name.version);
+	vs_audit_int(*ret, "from", p.since_unix);
+	vs_audit_int(*ret, "until", p.until_unix);
+	return VS_OK;
+}
+
+/* Of one sum: at most two. */
+static VS_RC
+use_records(struct vs_audit *audit, const struct vs_conf_token *token, const struct vs_use_sum *s,
+	struct period p, struct vs_audit_rec **recs, size_t *n, struct vs_err *err)
+{
+	if (s->handovers > 0) {
+		VS_TRY(use_record(audit, "key", token, s, p, &recs[*n], err));
+		vs_audit_int(recs[(*n)++], "handovers", (int64_t)s->handovers);
+	}
+	if (s->uses == 0 && !s->went_back)
+		return VS_OK;
+	VS_TRY(use_record(audit, "uses", token, s, p, &recs[*n], err));
+	vs_audit_int(recs[*n], "uses", (int64_t)s->uses);
+	vs_audit_int(recs[*n], "processes", s->processes);
+	if (s->went_back)
+		vs_audit_bool(recs[*n], "counters-went-back", true);
+	(*n)++;
+	return VS_OK;
+}
+
+static VS_RC
+write_uses(struct vs_core *core, struct vs_audit *audit, const struct vs_conf_token *token,
+	const struct vs_use_sum *sums, size_t n, struct period p, struct vs_err *err)
+{
+	struct vs_audit_rec **recs = calloc(2 * n + 1, sizeof(struct vs_audit_rec *));
+	size_t made = 0;
+	vs_rc rc = VS_OK;
+	if (!recs)
+		VS_FAIL(err, MEMORY, "out of memory");
+	for (size_t i = 0; i < n && !vs_failed(rc); i++)
+		rc = use_records(audit, token, &sums[i], p, recs, &made, err);
+	if (!vs_failed(rc) && made > 0)
+		rc = commit_all(core, audit, recs, made, err);
+	else
+		for (size_t i = 0; i < made; i++)
+			vs_audit_drop(recs[i]);
+	free(recs);
+	return rc;
+}
+
+VS_RC
+vs_record_uses(struct vs_core *core, const struct vs_conf_token *token,
+	const struct vs_use_sum *sums, size_t n, int64_t since_unix, int64_t until_unix,
+	struct vs_err *err)
+{
+	const struct period p = {.since_unix = since_unix, .until_unix = until_unix};
+	struct vs_audit *audit = NULL;
+	struct vs_err local = {0};
+	vs_rc rc = vs_core_audit(core, &audit, &local);
+	if (!vs_failed(rc) && audit)
+		rc = write_uses(core, audit, token, sums, n, p, &local);
+	return settle(core, rc, &local, err);
+}
+
+/* ---- others --------------------------------------------------------------------------------- */
 
 VS_RC
 vs_record_event(struct vs_core *core, const char *event, const struct vs_conf_token *token,

@@ -55,7 +55,7 @@ static const struct vs_msg_desc rows[] = {
 		F(5, BYTES, vs_msg_catalog_answer, data, 0, VS_MSG_CHUNK_MAX)}},
 	{VS_MSG_NEED_ANSWER, "need answer", sizeof(struct vs_msg_need_answer), true, false, 1, {
 		F(1, BYTES, vs_msg_need_answer, lease_id, VS_LEASE_ID_BYTES, VS_LEASE_ID_BYTES)}},
-	{VS_MSG_KEY_ANSWER, "key answer", sizeof(struct vs_msg_key_answer), false, true, 2, {
+	{VS_MSG_KEY_ANSWER, "key answer", sizeof(struct vs_msg_key_answer), true, true, 2, {
 		F(1, U32, vs_msg_key_answer, key_no, 0, 0),
 		F(2, BYTES, vs_msg_key_answer, bytes, 1, VS_MSG_KEY_MAX)}},
 	{VS_MSG_STATUS_ANSWER, "status answer", sizeof(struct vs_msg_status_answer), false, false, 8, {

@@ -93,7 +93,8 @@ struct vs_msg_key {
 	uint64_t deadline_boot_ns;
 };
 
-struct vs_msg_key_answer { /* secret: encoded into and decoded in arena memory only */
+/* Secret: encoded into and decoded in arena memory only. Carries the descriptor of proto/uses.h. */
+struct vs_msg_key_answer {
 	uint32_t key_no;
 	struct vs_bytes bytes;
 };

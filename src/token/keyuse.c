@@ -38,6 +38,13 @@ vs_ukey_allows(const struct vs_ukey *u, bool began)
 	return code;
 }
 
+void
+vs_ukey_count(const struct vs_ukey *u, uint32_t stripe)
+{
+	if (u != NULL)
+		vs_uses_add(u->uses, u->key_no, stripe);
+}
+
 /* May a new operation be begun under this lease at all? */
 static bool
 lease_live(const struct vs_page *page)
@@ -343,6 +350,7 @@ publish(struct vs_token *t, const struct vs_cat_entry *e, struct vs_grant *g, ui
 	u->pkey = VS_TAKE(*key);
 	u->grant = vs_grant_ref(g);
 	u->page = vs_grant_page(g);
+	u->uses = vs_grant_uses(g);
 	u->key_no = key_no;
 	u->kid_n = e->kid.n;
 	memcpy(u->kid, e->kid.p, e->kid.n);

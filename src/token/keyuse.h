@@ -11,6 +11,7 @@ struct vs_ukey {
 	struct vs_pkey *pkey;
 	struct vs_grant *grant;
 	const struct vs_page *page;
+	struct vs_uses *uses; /* where they are counted */
 	uint32_t key_no;
 	_Atomic bool dead; /* swept: nothing may be done with it any more */
 	struct vs_ukey *next; /* in the token's list */
@@ -23,6 +24,9 @@ struct vs_ukey *vs_ukey_ref(struct vs_ukey *u);
 void vs_ukey_unref(struct vs_ukey *u);
 /* NULL (no lease needed) is always allowed. */
 enum vs_code vs_ukey_allows(const struct vs_ukey *u, bool began);
+
+/* One use of it; nothing for NULL. stripe: of the session, so that threads do not meet. */
+void vs_ukey_count(const struct vs_ukey *u, uint32_t stripe);
 
 /*
  * The key of an object. *ret_key and *ret_ukey are references; *ret_ukey is NULL for public and

@@ -74,6 +74,7 @@ struct vs_op {
 	const struct vs_mech *checked; /* row that object was found fit for */
 	struct vs_pkey *key;
 	struct vs_ukey *ukey; /* NULL: no lease needed */
+	bool counted; /* this operation, as a use of its key */
 	enum vs_code stopped; /* its key was swept while it was under way, and why */
 	struct vs_params params;
 	/* Prepared contexts. */

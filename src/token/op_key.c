@@ -27,6 +27,7 @@ vs_op_end(struct vs_op *op)
 {
 	op->phase = VS_PHASE_IDLE;
 	op->stopped = VS_E_OK;
+	op->counted = false;
 	if (op->params.n_big != 0)
 		vs_params_done(&op->params);
 	forget_collected(op);
@@ -204,6 +205,21 @@ vs_op_open(struct vs_session *s, struct vs_op *op)
 	return vs_keyuse_open(s->token, op->object, &op->key, &op->ukey);
 }
 
+/*
+ * For the audit log. An operation in parts is one use, and so is one whose buffer was too short at
+ * first; of messages under one key each is one. Counted before the step: what was not counted is
+ * not done.
+ */
+static void
+count_use(const struct vs_session *s, struct vs_op *op)
+{
+	const bool each = op->phase == VS_PHASE_IDLE || op->phase == VS_PHASE_MESSAGE;
+	if (op->phase == VS_PHASE_MESSAGE_PARTS || (!each && op->counted))
+		return;
+	op->counted = !each;
+	vs_ukey_count(op->ukey, s->index);
+}
+
 VS_CK
 vs_op_allowed(struct vs_session *s, struct vs_op *op)
 {
@@ -213,8 +229,10 @@ vs_op_allowed(struct vs_session *s, struct vs_op *op)
 	}
 	const enum vs_code code =
 		op->stopped != VS_E_OK ? op->stopped : vs_ukey_allows(op->ukey, true);
-	if (code == VS_E_OK)
+	if (code == VS_E_OK) {
+		count_use(s, op);
 		return CKR_OK;
+	}
 	struct vs_err err = {0};
 	const vs_rc rc = vs_err_put(&err, code, __func__, __LINE__, 0, "%s", vs_code_text(code));
 	vs_token_note(s->token, "an operation was stopped", rc, &err);

@@ -434,6 +434,297 @@ an_unreachable_service_backs_off(void **state)
 	end_lab(l);
 }
 
+/* ---- what the audit log says of keys and their uses ------------------------------------------ */
+
+/* Run it in another process; its result, or 255 when it ended in another way. */
+static int
+in_child(struct lab *l, int (*fn)(struct lab *l, int arg), int arg)
+{
+	int status = 0;
+	const pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct vs_err err = {0};
+		struct lab mine = *l;
+		mine.arena = NULL;
+		if (vs_failed(vs_arena_new(65536, 1 << 20, VS_LOCK_WARN, &mine.arena, &err)) ||
+			vs_failed(vs_client_new(l->profile, mine.arena, &mine.client, &err)))
+			_exit(254);
+		_exit(fn(&mine, arg));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}
+
+static int
+asks_for_key_1(struct lab *l, int wanted)
+{
+	struct vs_err err = {0};
+	struct vs_grant *g = NULL;
+	struct vs_secret secret = {0};
+	uint32_t no = 0;
+	vs_rc rc = need(l->client, &g, &err);
+	if (!vs_failed(rc))
+		rc = key(l->client, g, "key-1", &secret, &no, &err);
+	return (int)rc.code == wanted && (secret.n == 0) == vs_failed(rc) ? 0 : 1;
+}
+
+static void
+count(struct vs_uses *u, uint32_t no, int n)
+{
+	for (int i = 0; i < n; i++)
+		vs_uses_add(u, no, (uint32_t)i);
+}
+
+static void
+stop_agent(struct lab *l)
+{
+	kill(l->agent, SIGTERM);
+	(void)wait_agent(l);
+}
+
+/* Lines of the log with both words. */
+static size_t
+count_both(const char *path, const char *a, const char *b)
+{
+	char line[4096];
+	size_t n = 0;
+	FILE *f = fopen(path, "re");
+	while (f && fgets(line, sizeof line, f))
+		n += strstr(line, a) && strstr(line, b);
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static void
+uses_are_recorded_for_each_key_when_the_agent_ends(void **state)
+{
+	(void)state;
+	struct lab *l = started_lab(60);
+	struct vs_err err = {0};
+	struct vs_grant *g = NULL;
+	struct vs_secret secret = {0};
+	uint32_t one = 0, two = 0, three = 0;
+	char pid[32];
+	assert_ok(need(l->client, &g, &err), &err);
+	assert_null(vs_grant_uses(g));
+	assert_ok(key(l->client, g, "key-1", &secret, &one, &err), &err);
+	vs_secret_done(&secret);
+	struct vs_uses *u = vs_grant_uses(g);
+	assert_non_null(u);
+	assert_ok(key(l->client, g, "key-2", &secret, &two, &err), &err);
+	vs_secret_done(&secret);
+	assert_ptr_equal(vs_grant_uses(g), u);
+	assert_ok(key(l->client, g, "key-3", &secret, &three, &err), &err);
+	vs_secret_done(&secret);
+	count(u, one, 1234);
+	count(u, two, 1);
+	assert_int_equal(count_lines(l->audit, "uses token"), 0);
+	stop_agent(l);
+	snprintf(pid, sizeof pid, " pid=%d ", (int)getpid());
+	assert_int_equal(count_lines(l->audit, "uses token=data lease="), 2);
+	assert_int_equal(count_both(l->audit, " key=key-1 ", " uses=1234 processes=1\n"), 1);
+	assert_int_equal(count_both(l->audit, " key=key-2 ", " uses=1 processes=1\n"), 1);
+	assert_int_equal(count_both(l->audit, "uses token", pid), 2);
+	assert_int_equal(count_lines(l->audit, "stop "), 1);
+	vs_grant_unref(g);
+	end_lab(l);
+}
+
+static int
+uses_key_1(struct lab *l, int n)
+{
+	struct vs_err err = {0};
+	struct vs_grant *g = NULL;
+	struct vs_secret secret = {0};
+	uint32_t no = 0;
+	if (vs_failed(need(l->client, &g, &err)) ||
+		vs_failed(key(l->client, g, "key-1", &secret, &no, &err)))
+		return 1;
+	count(vs_grant_uses(g), no, n < 0 ? -n : n);
+	if (n < 0)
+		kill(getpid(), SIGKILL);
+	return 0;
+}
+
+static void
+uses_of_a_process_that_was_killed_are_recorded(void **state)
+{
+	(void)state;
+	struct lab *l = started_lab(60);
+	assert_int_equal(in_child(l, uses_key_1, -777), 255);
+	assert_int_equal(in_child(l, uses_key_1, 23), 0);
+	stop_agent(l);
+	/* Of one user: one record, no pid. */
+	assert_int_equal(count_both(l->audit, " key=key-1 ", " uses=800 processes=2\n"), 1);
+	assert_int_equal(count_both(l->audit, "uses token", " pid="), 0);
+	end_lab(l);
+}
+
+static void
+uses_under_a_lease_that_has_ended_are_recorded(void **state)
+{
+	(void)state;
+	struct lab *l = started_lab(2);
+	struct vs_err err = {0};
+	struct vs_grant *g = NULL;
+	struct vs_secret secret = {0};
+	uint32_t no = 0;
+	script(l, "attest = accept\n");
+	assert_ok(need(l->client, &g, &err), &err);
+	assert_ok(key(l->client, g, "key-1", &secret, &no, &err), &err);
+	vs_secret_done(&secret);
+	count(vs_grant_uses(g), no, 5);
+	script(l, "attest = refuse\n");
+	expect_page(g, no, VS_E_REVOKED, 3000);
+	script(l, "attest = accept\n");
+	nap_ms(600);
+	struct vs_grant *later = NULL;
+	assert_ok(need(l->client, &later, &err), &err);
+	assert_ok(key(l->client, later, "key-1", &secret, &no, &err), &err);
+	vs_secret_done(&secret);
+	/* Two leases, two sums, whatever numbers their keys have. */
+	count(vs_grant_uses(later), no, 7);
+	stop_agent(l);
+	assert_int_equal(count_both(l->audit, " key=key-1 ", " uses=5 processes=1\n"), 1);
+	assert_int_equal(count_both(l->audit, " key=key-1 ", " uses=7 processes=1\n"), 1);
+	vs_grant_unref(g);
+	vs_grant_unref(later);
+	end_lab(l);
+}
+
+/* Everything a process can do to memory it may write. */
+static int
+spoils_its_counters(struct lab *l, int arg)
+{
+	(void)arg;
+	struct vs_err err = {0};
+	struct vs_grant *g = NULL;
+	struct vs_secret secret = {0};
+	uint32_t no = 0;
+	if (vs_failed(need(l->client, &g, &err)) ||
+		vs_failed(key(l->client, g, "key-2", &secret, &no, &err)))
+		return 1;
+	/* Pages are taken away under the agent, which reads zeros then; then all is overwritten. */
+	if (madvise(vs_grant_uses(g), VS_USES_BYTES, MADV_REMOVE) != 0)
+		return 2;
+	memset(vs_grant_uses(g), 0xff, VS_USES_BYTES);
+	return 0;
+}
+
+static void
+what_a_process_writes_counts_for_itself_alone(void **state)
+{
+	(void)state;
+	struct lab *l = started_lab(60);
+	struct vs_err err = {0};
+	struct vs_grant *g = NULL;
+	struct vs_secret secret = {0};
+	uint32_t one = 0, two = 0;
+	assert_ok(need(l->client, &g, &err), &err);
+	assert_ok(key(l->client, g, "key-1", &secret, &one, &err), &err);
+	vs_secret_done(&secret);
+	assert_ok(key(l->client, g, "key-2", &secret, &two, &err), &err);
+	vs_secret_done(&secret);
+	count(vs_grant_uses(g), one, 10);
+	assert_int_equal(in_child(l, spoils_its_counters, 0), 0);
+	stop_agent(l);
+	/* Of key-1, which it was not given, there is no word of its own. */
+	assert_int_equal(count_lines(l->audit, "uses token"), 2);
+	assert_int_equal(count_both(l->audit, " key=key-1 ", " uses=10 processes=1\n"), 1);
+	assert_int_equal(
+		count_both(l->audit, " key=key-2 ", " uses=0 processes=1 counters-went-back=true"),
+		1);
+	vs_grant_unref(g);
+	end_lab(l);
+}
+
+static void
+counters_that_are_not_sealed_are_not_mapped(void **state)
+{
+	(void)state;
+	struct lab *l = started_lab(60);
+	struct vs_err err = {0};
+	struct vs_grant *g = NULL;
+	assert_ok(need(l->client, &g, &err), &err);
+	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	const struct {
+		off_t size;
+		int seals;
+	} rows[] = {{VS_USES_BYTES, 0}, {VS_USES_BYTES, F_SEAL_GROW | F_SEAL_SEAL},
+		{VS_USES_BYTES - 1, seals}, {2 * VS_USES_BYTES, seals}, {0, seals}};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const int fd = memfd_create("liar", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		assert_int_equal(ftruncate(fd, rows[i].size), 0);
+		if (rows[i].seals != 0)
+			assert_int_equal(fcntl(fd, F_ADD_SEALS, rows[i].seals), 0);
+		assert_code(vs_grant_count_in(g, fd, &err), WIRE);
+		close(fd);
+	}
+	assert_code(vs_grant_count_in(g, -1, &err), WIRE);
+	assert_null(vs_grant_uses(g));
+	vs_grant_unref(g);
+	end_lab(l);
+}
+
+static void
+a_process_that_asks_again_and_again_gets_one_record(void **state)
+{
+	(void)state;
+	struct lab *l = started_lab(60);
+	struct vs_err err = {0};
+	for (int i = 0; i < 20; i++) {
+		struct vs_client *c = new_client(l);
+		struct vs_grant *g = NULL;
+		struct vs_secret secret = {0};
+		uint32_t no = 0;
+		assert_ok(need(c, &g, &err), &err);
+		for (int k = 0; k < 5; k++) {
+			assert_ok(key(c, g, "key-1", &secret, &no, &err), &err);
+			vs_secret_done(&secret);
+		}
+		count(vs_grant_uses(g), no, 1);
+		vs_grant_unref(g);
+		vs_client_free(c);
+	}
+	assert_int_equal(count_lines(l->audit, "key token=data"), 1);
+	stop_agent(l);
+	assert_int_equal(count_both(l->audit, " key=key-1 ", " uses=20 processes=1\n"), 1);
+	end_lab(l);
+}
+
+/* The disk is not a user's to fill: beyond some records a minute hand-overs are counted. */
+static void
+processes_without_number_do_not_fill_the_log(void **state)
+{
+	(void)state;
+	enum { PROCESSES = 150, RECORDS = 120 };
+	struct lab *l = started_lab(60);
+	size_t counted = 0;
+	const int64_t minute = vs_boot_now_ns() / (60 * S);
+	for (int i = 0; i < PROCESSES; i++)
+		assert_int_equal(in_child(l, asks_for_key_1, VS_E_OK), 0);
+	const size_t single = count_lines(l->audit, "key token=data");
+	stop_agent(l);
+	char line[4096];
+	FILE *f = fopen(l->audit, "re");
+	while (f && fgets(line, sizeof line, f)) {
+		const char *at = strstr(line, " handovers=");
+		counted += at ? strtoul(at + 11, NULL, 10) : 0;
+	}
+	if (f)
+		fclose(f);
+	/* None is forgotten. A new minute may have begun in between. */
+	if (vs_boot_now_ns() / (60 * S) == minute) {
+		assert_int_equal(single, RECORDS);
+		assert_int_equal(counted, PROCESSES - RECORDS);
+		assert_int_equal(count_lines(l->audit, "further-are-counted=true"), 1);
+	}
+	assert_true(single <= 2 * RECORDS);
+	end_lab(l);
+}
+
 static void
 without_a_record_there_is_no_grant(void **state)
 {
@@ -458,8 +749,10 @@ without_a_record_there_is_no_grant(void **state)
 	assert_int_equal(count_lines(l->calls, "release key-1"), 2);
 	vs_secret_done(&secret);
 	write_file(l->fail, "x", 0600);
-	assert_code(key(l->client, g, "key-1", &secret, &no, &err), AUDIT);
-	assert_int_equal(secret.n, 0);
+	/* Who has it by a record may have it again; another process may not. */
+	assert_ok(key(l->client, g, "key-1", &secret, &no, &err), &err);
+	vs_secret_done(&secret);
+	assert_int_equal(in_child(l, asks_for_key_1, VS_E_AUDIT), 0);
 	vs_grant_unref(g);
 	end_lab(l);
 }
@@ -2061,6 +2354,13 @@ main(void)
 		cmocka_unit_test(a_large_catalog_comes_in_parts),
 		cmocka_unit_test(a_refusal_names_each_failed_check_and_is_held),
 		cmocka_unit_test(an_unreachable_service_backs_off),
+		cmocka_unit_test(uses_are_recorded_for_each_key_when_the_agent_ends),
+		cmocka_unit_test(uses_of_a_process_that_was_killed_are_recorded),
+		cmocka_unit_test(uses_under_a_lease_that_has_ended_are_recorded),
+		cmocka_unit_test(what_a_process_writes_counts_for_itself_alone),
+		cmocka_unit_test(counters_that_are_not_sealed_are_not_mapped),
+		cmocka_unit_test(a_process_that_asks_again_and_again_gets_one_record),
+		cmocka_unit_test(processes_without_number_do_not_fill_the_log),
 		cmocka_unit_test(without_a_record_there_is_no_grant),
 		cmocka_unit_test(best_effort_audit_grants_without_a_record),
 		cmocka_unit_test(a_refused_release_gives_no_key_and_others_go_on),

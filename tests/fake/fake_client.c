@@ -18,6 +18,7 @@
 struct vs_grant {
 	_Atomic unsigned refs;
 	struct vs_page *page;
+	struct vs_uses *uses;
 };
 
 struct vs_client {
@@ -274,6 +275,7 @@ fake_reset(void)
 	a->n_extra = 0;
 	a->last_pin[0] = '\0';
 	a->page = NULL;
+	a->uses = NULL;
 	a->profile = (struct vs_profile){
 		.n_tokens = 2,
 		.lab = true,
@@ -459,10 +461,28 @@ vs_client_need(struct vs_client *c, size_t token, const char *pin, size_t pin_le
 		g->page->grace_until_boot_ns = until;
 		g->page->state = VS_PAGE_LIVE;
 		a->page = g->page;
+		g->uses = a->uses = mmap(NULL, VS_USES_BYTES, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		*ret = g;
 	}
 	pthread_mutex_unlock(&lock);
 	return rc;
+}
+
+struct vs_uses *
+vs_grant_uses(const struct vs_grant *g)
+{
+	return g->uses;
+}
+
+uint64_t
+fake_uses(const char *name)
+{
+	for (size_t i = 0; i < agent.n_keys; i++) {
+		if (agent.uses != NULL && strcmp(agent.keys[i].name, name) == 0)
+			return vs_uses_sum(agent.uses, (uint32_t)i);
+	}
+	return 0;
 }
 
 struct vs_grant *

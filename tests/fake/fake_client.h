@@ -41,6 +41,7 @@ struct fake_agent {
 	size_t n_extra; /* further public-only RSA entries, for searches among many */
 	struct vs_profile profile; /* what vs_profile_load gives; set before C_Initialize */
 	struct vs_page *page; /* of the last lease */
+	struct vs_uses *uses; /* counted under it */
 };
 
 /* The one agent; keys and certificates are made at first use. */
@@ -51,6 +52,8 @@ void fake_reset(void);
 void fake_revoke(enum vs_code reason);
 void fake_end_lease(void);
 void fake_extend_lease(int64_t ms);
+/* How often the module says it used this key under the last lease. */
+uint64_t fake_uses(const char *name);
 void fake_key_gone(const char *name);
 
 #endif

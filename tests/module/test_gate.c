@@ -368,6 +368,67 @@ an_operation_left_open_does_not_keep_its_key(void **state)
 	assert_rv_ok(sign(s));
 }
 
+/* For the audit log: one for each operation, however many calls it takes. */
+static void
+each_operation_is_counted_once_as_a_use_of_its_key(void **state)
+{
+	(void)state;
+	const CK_SESSION_HANDLE s = p11_open(), other = p11_open();
+	uint8_t out[512], iv[16] = {0}, tag[16], text[3] = {1, 2, 3};
+	CK_ULONG n = sizeof out;
+	assert_rv_ok(sign_init(s, "rsa2048"));
+	assert_int_equal(fake_uses("rsa2048"), 0);
+	assert_rv_ok(C_Sign(s, STR("abc"), 3, NULL, &n));
+	n = 5;
+	assert_rv(C_Sign(s, STR("abc"), 3, out, &n), CKR_BUFFER_TOO_SMALL);
+	assert_int_equal(fake_uses("rsa2048"), 0);
+	assert_rv_ok(sign(s));
+	assert_int_equal(fake_uses("rsa2048"), 1);
+	/* In parts, in another session. */
+	assert_rv_ok(sign_init(other, "rsa2048"));
+	for (int i = 0; i < 5; i++)
+		assert_rv_ok(C_SignUpdate(other, STR("abc"), 3));
+	n = sizeof out;
+	assert_rv_ok(C_SignFinal(other, out, &n));
+	assert_int_equal(fake_uses("rsa2048"), 2);
+	/* The empty message, and one after the other with what was prepared. */
+	for (int i = 0; i < 3; i++) {
+		assert_rv_ok(sign_init(s, "rsa2048"));
+		n = sizeof out;
+		assert_rv_ok(C_SignFinal(s, out, &n));
+	}
+	assert_int_equal(fake_uses("rsa2048"), 5);
+	/* Opening what somebody sealed with the public key: only the opening is a use. */
+	n = sizeof out;
+	assert_rv_ok(C_EncryptInit(s, MECH(CKM_RSA_PKCS), p11_find(s, CKO_PUBLIC_KEY, "rsa2048")));
+	assert_rv_ok(C_Encrypt(s, STR("abc"), 3, out, &n));
+	assert_int_equal(fake_uses("rsa2048"), 5);
+	uint8_t plain[256];
+	CK_ULONG m = 1;
+	assert_rv_ok(C_DecryptInit(s, MECH(CKM_RSA_PKCS), p11_find(s, CKO_PRIVATE_KEY, "rsa2048")));
+	assert_rv(C_Decrypt(s, out, n, plain, &m), CKR_BUFFER_TOO_SMALL);
+	m = sizeof plain;
+	assert_rv_ok(C_Decrypt(s, out, n, plain, &m));
+	assert_int_equal(fake_uses("rsa2048"), 6);
+	/* Another key has a count of its own; each message is a use. */
+	const CK_OBJECT_HANDLE aes = p11_find(s, CKO_SECRET_KEY, "aes256");
+	CK_GCM_MESSAGE_PARAMS gcm = {.pIv = iv, .ulIvLen = 12, .pTag = tag, .ulTagBits = 128};
+	assert_rv_ok(C_MessageEncryptInit(s, MECH(CKM_AES_GCM), aes));
+	for (int i = 0; i < 4; i++) {
+		n = sizeof out;
+		assert_rv_ok(
+			C_EncryptMessage(s, &gcm, sizeof gcm, NULL, 0, text, sizeof text, out, &n));
+	}
+	assert_rv_ok(C_MessageEncryptFinal(s));
+	assert_int_equal(fake_uses("aes256"), 4);
+	assert_int_equal(fake_uses("rsa2048"), 6);
+	/* What is refused is not used. */
+	assert_rv_ok(sign_init(s, "rsa2048"));
+	fake_revoke(VS_E_REVOKED);
+	assert_rv(sign(s), CKR_DEVICE_REMOVED);
+	assert_int_equal(fake_uses("rsa2048"), 6);
+}
+
 static void
 login_attest_asks_the_gate_and_says_so(void **state)
 {
@@ -491,6 +552,7 @@ main(void)
 		T(other_sessions_work_while_one_waits_for_the_gate),
 		T(ended_keys_are_dropped_at_the_next_call),
 		T(an_operation_left_open_does_not_keep_its_key),
+		T(each_operation_is_counted_once_as_a_use_of_its_key),
 		cmocka_unit_test(login_attest_asks_the_gate_and_says_so),
 		cmocka_unit_test(login_pin_sends_the_pin_and_guards_the_keys),
 		cmocka_unit_test(logout_ends_what_the_pin_had_opened),
