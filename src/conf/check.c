@@ -169,6 +169,18 @@ check_token(struct vs_conf *c, struct vs_conf_token *t, struct vs_err *err)
 	return VS_OK;
 }
 
+/* What the module has room for: a socket's path, and that of a program. */
+enum { AGENT_SOCKET_MAX = 107, AGENT_PROGRAM_MAX = 1023 };
+
+static VS_RC
+check_length(const struct vs_conf *c, const char *name, const char *value, size_t max,
+	struct vs_err *err)
+{
+	if (strlen(value) > max)
+		VS_FAIL(err, CONFIG_VALUE, "%s: %s is longer than %zu bytes", c->path, name, max);
+	return VS_OK;
+}
+
 static void
 ossl_cleanup(struct vs_ossl **o)
 {
@@ -181,6 +193,8 @@ vs_conf_check(struct vs_conf *c, struct vs_bytes text, struct vs_err *err)
 	VS_CLEANUP(ossl_cleanup) struct vs_ossl *ossl = NULL;
 	VS_TRY(vs_ossl_new(&ossl, err));
 	VS_TRY(vs_hash_once(ossl, VS_HASH_SHA256, text, c->sha256, err));
+	VS_TRY(check_length(c, "agent-socket", c->agent_socket, AGENT_SOCKET_MAX, err));
+	VS_TRY(check_length(c, "agent-program", c->agent_program, AGENT_PROGRAM_MAX, err));
 	for (size_t i = 0; i < c->n_tokens; i++)
 		VS_TRY(check_token(c, &c->tokens[i], err));
 	if (!c->lab && strcmp(c->imds, "http://169.254.169.254") != 0)

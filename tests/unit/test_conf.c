@@ -159,6 +159,36 @@ refuses_with_line_and_remedy(void **state)
 	}
 }
 
+/* The module's own reader of the file has so much room, and no more. */
+static void
+refuses_paths_that_the_module_cannot_hold(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		int max;
+	} rows[] = {{"agent-socket", 107}, {"agent-program", 1023}};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		for (int n = rows[i].max; n <= rows[i].max + 1; n++) {
+			char text[2048], says[64];
+			struct vs_err err = {0};
+			struct vs_conf *c = NULL;
+			snprintf(text, sizeof text, "[global]\n%s = /%0*d\n" HEAD, rows[i].name,
+				n - 1, 0);
+			const vs_rc rc = parse(text, &c, &err);
+			if (n == rows[i].max) {
+				assert_ok(rc, &err);
+				vs_conf_free(c);
+				continue;
+			}
+			snprintf(says, sizeof says, "%s is longer than %d bytes", rows[i].name,
+				rows[i].max);
+			assert_int_equal(rc.code, VS_E_CONFIG_VALUE);
+			assert_non_null(strstr(err.frames[0].text, says));
+		}
+	}
+}
+
 static void
 takes_a_lab_configuration(void **state)
 {
@@ -252,6 +282,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_the_documented_example),
 		cmocka_unit_test(refuses_with_line_and_remedy),
+		cmocka_unit_test(refuses_paths_that_the_module_cannot_hold),
 		cmocka_unit_test(takes_a_lab_configuration),
 		cmocka_unit_test(prints_defaults_that_it_takes_back),
 		cmocka_unit_test(takes_measurements_of_either_length_in_either_case),
