@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Keys in all forms, lines of the audit log.
-fuzz_crypto_programs = tests/fuzz/fuzz_keys tests/fuzz/fuzz_audit
+fuzz_crypto_programs = tests/fuzz/fuzz_keys tests/fuzz/fuzz_audit tests/fuzz/fuzz_auditfile
 
 tests_fuzz_fuzz_keys_SOURCES = %D%/fuzz_keys.c $(fuzz_main)
-tests_fuzz_fuzz_keys_CPPFLAGS = $(TEST_CPPFLAGS) -DVS_FUZZ_SEEDS='"$(fuzz_seeds)/keys"'
+tests_fuzz_fuzz_keys_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_fuzz_keys_LDFLAGS = $(AM_LDFLAGS) $(fuzz_ldflags)
 tests_fuzz_fuzz_keys_LDADD = libvscrypto.la libvsbase.la $(CRYPTO_LIBS)
 
 tests_fuzz_fuzz_audit_SOURCES = %D%/fuzz_audit.c $(fuzz_main)
-tests_fuzz_fuzz_audit_CPPFLAGS = $(TEST_CPPFLAGS) -DVS_FUZZ_SEEDS='"$(fuzz_seeds)/audit"'
+tests_fuzz_fuzz_audit_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_fuzz_audit_LDFLAGS = $(AM_LDFLAGS) $(fuzz_ldflags)
 tests_fuzz_fuzz_audit_LDADD = libvsaudit.la libvscrypto.la libvsbase.la $(CRYPTO_LIBS)
+
+tests_fuzz_fuzz_auditfile_SOURCES = %D%/fuzz_auditfile.c $(fuzz_main)
+tests_fuzz_fuzz_auditfile_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_auditfile_LDFLAGS = $(AM_LDFLAGS) $(fuzz_ldflags) -Wl,--wrap=vs_ossl_new
+tests_fuzz_fuzz_auditfile_LDADD = libvsaudit.la libvscrypto.la libvsbase.la $(CRYPTO_LIBS)
 
 check_PROGRAMS += $(fuzz_crypto_programs)
 if !FUZZING

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Any bytes as the signed payload of a release answer: what a vault that lies could say. Only the
- * true key of the seed may come out.
+ * true key of the seed may come out. The signature is not made and not checked here, which would
+ * take more time than all the rest: fuzz_x5c does that part.
  */
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "crypto/ossl.h"
 #include "fuzz/fuzz.h"
+#include "jose/jose.h"
 #include "keys/release.h"
 #include "unit/releasekit.h"
 
@@ -27,10 +30,20 @@ unwrap(void *self, enum vs_unwrap scheme, struct vs_bytes ciphertext, struct vs_
 
 static const struct vs_evidence_ops evidence_ops = {.name = "fuzz", .version = 1, .unwrap = unwrap};
 
+vs_rc __wrap_vs_jws_open_x5c(struct vs_bytes text, const struct vs_certs *anchors, const char *host,
+	int64_t at_unix, struct vs_buf *payload, struct vs_err *err);
+
+vs_rc
+__wrap_vs_jws_open_x5c(struct vs_bytes text, const struct vs_certs *anchors, const char *host,
+	int64_t at_unix, struct vs_buf *payload, struct vs_err *err)
+{
+	FUZZ_MUST(anchors == rk_anchors() && strcmp(host, RK_HOST) == 0 && at_unix != 0);
+	return vs_buf_set(payload, text.p, text.n, err);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	VS_CLEANUP(vs_buf_done) struct vs_buf jws = {0};
 	VS_CLEANUP(vs_secret_done) struct vs_secret key = {0};
 	VS_CLEANUP(vs_release_facts_done) struct vs_release_facts facts = {0};
 	const struct vs_evidence_src src = {.ops = &evidence_ops};
@@ -43,7 +56,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			!vs_failed(vs_ossl_new(&ossl, NULL)));
 		rk_up();
 	}
-	rk_sign(NULL, vs_bytes_of(data, size), NULL, &jws);
 	rk_entry(&entry, NULL);
 	const struct vs_release_want want = {
 		.entry = &entry,
@@ -54,12 +66,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.wrap_bytes = 256,
 		.ossl = ossl,
 	};
-	const vs_rc rc = vs_release_open(&want, vs_buf_view(&jws), &src, arena, &key, &facts, NULL);
+	const vs_rc rc =
+		vs_release_open(&want, vs_bytes_of(data, size), &src, arena, &key, &facts, NULL);
 	if (vs_failed(rc)) {
 		FUZZ_MUST(rc.code == VS_E_REFUSED_ANSWER || rc.code == VS_E_REFUSED_KEY);
 		FUZZ_MUST(key.n == 0);
 	} else {
-		FUZZ_MUST(strcmp(facts.kid, RK_KID) == 0);
+		/* The vault's names are the same in any case. */
+		FUZZ_MUST(strcasecmp(facts.kid, RK_KID) == 0);
 		FUZZ_MUST(key.n == 16 || key.n == 24 || key.n == 32);
 	}
 	return 0;

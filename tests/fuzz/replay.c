@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * usage: fuzz_NAME [FILE|FOLDER ...]; without arguments the seeds it was built with. Each seed runs
- * as it is, cut at many places, and with changes that a fixed generator picks: the same every time.
+ * usage: fuzz_NAME [FILE|FOLDER ...]; without arguments seeds/NAME and what the row NAME of the
+ * file targets lists. Each seed runs as it is, cut at many places, and with changes that a fixed
+ * generator picks: the same every time.
  */
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,17 +116,43 @@ run_path(const char *path)
 		fclose(f);
 }
 
+/* The row of the table that is this program's; false: it has none. */
+static bool
+run_row(const char *name)
+{
+	char line[2048], path[1024];
+	bool found = false;
+	FILE *f = fopen(VS_TEST_SRCDIR "/tests/fuzz/targets", "r");
+	while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+		char *save = NULL;
+		const char *word = strtok_r(line, " \n", &save);
+		if (word == NULL || strcmp(word, name) != 0)
+			continue;
+		found = true;
+		snprintf(path, sizeof path, VS_TEST_SRCDIR "/tests/fuzz/seeds/%s", name);
+		run_path(path);
+		(void)strtok_r(NULL, " \n", &save);
+		while ((word = strtok_r(NULL, " \n", &save)) != NULL) {
+			snprintf(path, sizeof path, VS_TEST_SRCDIR "/%s", word);
+			run_path(path);
+		}
+	}
+	if (f != NULL)
+		fclose(f);
+	return found;
+}
+
 int
 main(int argc, char **argv)
 {
-	char list[] = VS_FUZZ_SEEDS;
-	if (argc > 1) {
-		for (int i = 1; i < argc; i++)
-			run_path(argv[i]);
-	} else {
-		for (char *save = NULL, *d = strtok_r(list, ":", &save); d != NULL;
-			d = strtok_r(NULL, ":", &save))
-			run_path(d);
+	for (int i = 1; i < argc; i++)
+		run_path(argv[i]);
+	const char *name = strstr(argv[0], "fuzz_");
+	for (const char *p = name; p != NULL; p = strstr(p + 1, "fuzz_"))
+		name = p;
+	if (argc < 2 && (name == NULL || !run_row(name + strlen("fuzz_")))) {
+		fprintf(stderr, "%s: tests/fuzz/targets has no such row\n", argv[0]);
+		return 1;
 	}
 	printf("%zu seeds, %zu runs\n", seeds, runs);
 	/* A replay without seeds would be a test that cannot fail. */
