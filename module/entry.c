@@ -6,7 +6,19 @@
 
 struct vs_instance *_Atomic vs_module_instance;
 
-/* Who took the list of 2.40 knows no flags of later versions, and may stumble over them. */
+static const CK_VERSION list_2_40_version = {2, 40};
+
+/* Who took the list of 2.40 wants to hear of 2.40, */
+static CK_RV
+info_2_40(CK_INFO_PTR info)
+{
+	const CK_RV rv = C_GetInfo(info);
+	if (rv == CKR_OK)
+		info->cryptokiVersion = list_2_40_version;
+	return rv;
+}
+
+/* and knows no flags of later versions. */
 static CK_RV
 mechanism_info_2_40(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO_PTR info)
 {
@@ -22,8 +34,10 @@ mechanism_info_2_40(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO_P
 
 /* In the order of the structure. */
 #define ENTRY(name) name,
+#define C_GetInfo info_2_40
 #define C_GetMechanismInfo mechanism_info_2_40
 static CK_FUNCTION_LIST list_2_40 = {{2, 40}, VS_CK_LIST_2_40(ENTRY)};
+#undef C_GetInfo
 #undef C_GetMechanismInfo
 #undef ENTRY
 #define FIELD(name) .name = name,

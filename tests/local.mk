@@ -47,8 +47,9 @@ interop_more = \
 	%D%/interop/strongswan.sh \
 	%D%/interop/cryptenroll.sh \
 	%D%/interop/pykcs11.sh \
-	%D%/interop/conformance.sh
-EXTRA_DIST += $(interop_more) %D%/interop/Token.java %D%/interop/conformance.md
+	%D%/interop/conformance.sh \
+	%D%/interop/profiles.sh
+EXTRA_DIST += $(interop_more) %D%/interop/profiles.py %D%/interop/Token.java %D%/interop/conformance.md
 CLEANFILES += check-interop.log
 check-interop: all $(check_PROGRAMS)
 	@VS_SRCDIR='$(abs_srcdir)' VS_BUILDDIR='$(abs_builddir)'; export VS_SRCDIR VS_BUILDDIR; \

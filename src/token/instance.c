@@ -386,7 +386,7 @@ static const CK_VERSION our_version = {0, 1};
 void
 vs_instance_info(CK_INFO *ret)
 {
-	*ret = (CK_INFO){.cryptokiVersion = {2, 40}, .libraryVersion = our_version};
+	*ret = (CK_INFO){.cryptokiVersion = {3, 0}, .libraryVersion = our_version};
 	pad(ret->manufacturerID, sizeof ret->manufacturerID, "Vouchsafe");
 	pad(ret->libraryDescription, sizeof ret->libraryDescription, "Vouchsafe attested keys");
 }

@@ -92,6 +92,12 @@ flags_are_those_of_the_list_that_was_taken(void **state)
 		with += signs;
 	}
 	assert_true(with > 30);
+	CK_INFO about;
+	assert_rv_ok(old->C_GetInfo(&about));
+	assert_true(about.cryptokiVersion.major == 2 && about.cryptokiVersion.minor == 40);
+	assert_rv_ok(f->C_GetInfo(&about));
+	assert_true(about.cryptokiVersion.major == 3 && about.cryptokiVersion.minor == 0);
+	assert_rv(old->C_GetInfo(NULL), CKR_ARGUMENTS_BAD);
 	CK_MECHANISM_INFO info;
 	assert_rv(old->C_GetMechanismInfo(0, CKM_MD5, &info), CKR_MECHANISM_INVALID);
 	assert_rv(old->C_GetMechanismInfo(99, CKM_SHA256, &info), CKR_SLOT_ID_INVALID);
