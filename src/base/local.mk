@@ -9,6 +9,7 @@ libvsbase_la_SOURCES = \
 	%D%/file.c %D%/file.h \
 	%D%/log.c %D%/log.h \
 	%D%/clock.c %D%/clock.h \
+	%D%/race.h \
 	%D%/keytype.h
 
 check_PROGRAMS += tests/unit/test_base

@@ -10,6 +10,7 @@
 #include <openssl/provider.h>
 #include <openssl/rand.h>
 
+#include "base/race.h"
 #include "crypto/internal.h"
 
 /* Process-wide on purpose: libcrypto is one per process, and so is its end. */
@@ -151,11 +152,13 @@ vs_ossl_md(struct vs_ossl *o, enum vs_hash h, EVP_MD **ret, struct vs_err *err)
 		if (md == NULL)
 			OSSL_FAIL(err, CRYPTO, "a hash function is not available");
 		EVP_MD *other = NULL;
+		VS_RACE_GIVE(&o->md[h]);
 		if (!atomic_compare_exchange_strong(&o->md[h], &other, md)) {
 			EVP_MD_free(md);
 			md = other;
 		}
 	}
+	VS_RACE_TAKE(&o->md[h]);
 	*ret = md;
 	return VS_OK;
 }
@@ -185,11 +188,13 @@ vs_ossl_cipher(
 		if (cipher == NULL)
 			OSSL_FAIL(err, CRYPTO, "a cipher is not available");
 		EVP_CIPHER *other = NULL;
+		VS_RACE_GIVE(slot);
 		if (!atomic_compare_exchange_strong(slot, &other, cipher)) {
 			EVP_CIPHER_free(cipher);
 			cipher = other;
 		}
 	}
+	VS_RACE_TAKE(slot);
 	*ret = cipher;
 	return VS_OK;
 }
@@ -205,11 +210,13 @@ vs_ossl_mac(struct vs_ossl *o, bool cmac, EVP_MAC **ret, struct vs_err *err)
 		if (mac == NULL)
 			OSSL_FAIL(err, CRYPTO, "a MAC is not available");
 		EVP_MAC *other = NULL;
+		VS_RACE_GIVE(slot);
 		if (!atomic_compare_exchange_strong(slot, &other, mac)) {
 			EVP_MAC_free(mac);
 			mac = other;
 		}
 	}
+	VS_RACE_TAKE(slot);
 	*ret = mac;
 	return VS_OK;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/race.h"
 #include "crypto/ossl.h"
 #include "crypto/pkey.h"
 #include "token/ckrv.h"
@@ -200,11 +201,13 @@ open_public(struct vs_token *t, struct vs_object *o, struct vs_pkey **ret)
 			return vs_ckrv(rc, VS_DOING_ANY);
 		}
 		struct vs_pkey *expected = NULL;
+		VS_RACE_GIVE(&o->pkey);
 		if (!atomic_compare_exchange_strong(&o->pkey, &expected, key)) {
 			vs_pkey_unref(key);
 			key = expected;
 		}
 	}
+	VS_RACE_TAKE(&o->pkey);
 	*ret = vs_pkey_ref(key);
 	return CKR_OK;
 }
@@ -347,6 +350,7 @@ publish(struct vs_token *t, const struct vs_cat_entry *e, struct vs_grant *g, ui
 	if (u == NULL)
 		VS_FAIL(err, MEMORY, "out of memory");
 	atomic_init(&u->refs, 1);
+	VS_RACE_ATOMIC(u->dead);
 	u->pkey = VS_TAKE(*key);
 	u->grant = vs_grant_ref(g);
 	u->page = vs_grant_page(g);

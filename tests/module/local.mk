@@ -57,7 +57,9 @@ tests_module_test_manners_LDADD = $(fake_ldadd)
 TESTS += tests/rules/check-module.sh %D%/clients.sh %D%/java.sh
 EXTRA_DIST += tests/rules/check-module.sh %D%/clients.sh %D%/java.sh %D%/Client.java
 
-# Threads: a short run always; the long one and its ThreadSanitizer build by make check-full.
+# Threads: a short run always. make check-threads (also by make check-full) takes minutes: the long
+# run, the same under ThreadSanitizer, and a shorter one under helgrind, which is a thousand times
+# slower and therefore gets longer leases.
 check_PROGRAMS += %D%/stress
 TESTS += %D%/stress
 tests_module_stress_SOURCES = %D%/stress.c
@@ -65,6 +67,9 @@ tests_module_stress_CPPFLAGS = $(fake_cppflags)
 tests_module_stress_LDADD = %D%/libfakemodule.la $(fake_libs)
 STRESS_THREADS = 64
 STRESS_OPERATIONS = 10000
+HELGRIND_OPERATIONS = 100
+HELGRIND_SLOWER = 500
+EXTRA_DIST += %D%/helgrind.supp
 check-full: check-threads
 check-threads: tests/module/stress
 	tests/module/stress $(STRESS_THREADS) $(STRESS_OPERATIONS)
@@ -73,4 +78,13 @@ check-threads: tests/module/stress
 		CC='$(CC)' CFLAGS='-O1 -g'; } && $(MAKE) -s tests/module/stress
 	cd build-threads && TSAN_OPTIONS=halt_on_error=0:exitcode=66 \
 		tests/module/stress $(STRESS_THREADS) $(STRESS_OPERATIONS)
-.PHONY: check-full check-threads
+	$(MAKE) -s check-helgrind
+check-helgrind:
+	@command -v valgrind >/dev/null || { echo 'check-helgrind needs valgrind and its headers'; exit 1; }
+	$(MKDIR_P) build-helgrind
+	cd build-helgrind && { test -f Makefile || $(abs_srcdir)/configure -q --enable-valgrind \
+		CC='$(CC)' CFLAGS='-O1 -g'; } && $(MAKE) -s tests/module/stress
+	cd build-helgrind && valgrind --tool=helgrind --history-level=approx --error-exitcode=67 \
+		--suppressions=$(abs_srcdir)/tests/module/helgrind.supp \
+		tests/module/stress $(STRESS_THREADS) $(HELGRIND_OPERATIONS) $(HELGRIND_SLOWER)
+.PHONY: check-full check-threads check-helgrind

@@ -2,7 +2,8 @@
 /*
  * Many threads, each with a session of its own and a few that all of them share, do whatever
  * comes, while leases end and catalogs change: for TSan, and for results that are right. Usage:
- * stress [THREADS [OPERATIONS]]
+ * stress [THREADS [OPERATIONS [SLOWER]]], with SLOWER for a checker that makes everything slower by
+ * about this factor: leases and weather last that much longer.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -21,7 +22,7 @@ enum { THREADS_MAX = 256, SHARED = 8, DATA = 100 };
 static CK_SESSION_HANDLE shared[SHARED];
 static _Atomic bool over;
 static _Atomic unsigned long done, refused;
-static unsigned n_operations;
+static unsigned n_operations, slower = 1;
 
 #define MUST(cond) \
 	do { \
@@ -221,7 +222,7 @@ static void *
 weather_main(void *arg)
 {
 	struct fake_agent *a = fake_agent();
-	const struct timespec pause = {.tv_nsec = 5000000};
+	const struct timespec pause = {.tv_sec = slower / 200, .tv_nsec = slower % 200 * 5000000L};
 	(void)arg;
 	for (unsigned i = 0; !atomic_load(&over); i++) {
 		(void)nanosleep(&pause, NULL);
@@ -236,7 +237,8 @@ weather_main(void *arg)
 static void *
 broom_main(void *arg)
 {
-	const struct timespec pause = {.tv_nsec = 1000000};
+	const struct timespec pause = {
+		.tv_sec = slower / 1000, .tv_nsec = slower % 1000 * 1000000L};
 	(void)arg;
 	while (!atomic_load(&over)) {
 		(void)nanosleep(&pause, NULL);
@@ -256,10 +258,11 @@ main(int argc, char **argv)
 	pthread_t weather, broom;
 	n_operations = 300;
 	if ((argc > 1 && sscanf(argv[1], "%u", &n) != 1) ||
-		(argc > 2 && sscanf(argv[2], "%u", &n_operations) != 1) || n > THREADS_MAX)
-		die("usage: stress [THREADS [OPERATIONS]]", __LINE__);
+		(argc > 2 && sscanf(argv[2], "%u", &n_operations) != 1) ||
+		(argc > 3 && sscanf(argv[3], "%u", &slower) != 1) || n > THREADS_MAX || slower == 0)
+		die("usage: stress [THREADS [OPERATIONS [SLOWER]]]", __LINE__);
 	fake_reset();
-	fake_agent()->lease_ms = 40;
+	fake_agent()->lease_ms = 40L * slower;
 	MUST(C_Initialize(NULL) == CKR_OK);
 	for (size_t i = 0; i < SHARED; i++)
 		MUST(C_OpenSession(0, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL,
