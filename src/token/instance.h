@@ -125,7 +125,7 @@ VS_CK vs_token_catalog(struct vs_token *t, struct vs_catalog **ret);
 
 /* ---- session objects (store.c) -------------------------------------------------------------- */
 
-/* Gives the handle, takes over the caller's reference on success. */
+/* Gives the handle, takes over the caller's reference on success. USER_NOT_LOGGED_IN if private. */
 VS_CK vs_store_add(struct vs_token *t, struct vs_object *o, CK_OBJECT_HANDLE *ret);
 /* A reference, or NULL. */
 struct vs_object *vs_store_get(struct vs_token *t, CK_OBJECT_HANDLE h);
@@ -134,5 +134,7 @@ VS_CK vs_store_replace(struct vs_token *t, struct vs_object *old, struct vs_obje
 VS_CK vs_store_remove(struct vs_token *t, CK_OBJECT_HANDLE h);
 /* All objects of a session (0: of everybody). */
 void vs_store_drop(struct vs_token *t, CK_SESSION_HANDLE owner);
+/* The private ones of all sessions, when the user has logged out. */
+void vs_store_drop_private(struct vs_token *t);
 
 #endif

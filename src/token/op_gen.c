@@ -227,5 +227,8 @@ vs_op_destroy(struct vs_session *s, CK_OBJECT_HANDLE h)
 		return CKR_OBJECT_HANDLE_INVALID;
 	if (vs_object_is_token(o) || !vs_object_bool(o, CKA_DESTROYABLE, false))
 		return CKR_ACTION_PROHIBITED;
-	return vs_store_remove(s->token, h);
+	VS_CK_TRY(vs_store_remove(s->token, h));
+	/* What sessions keep for their next operation goes as they leave: this one does at once. */
+	atomic_fetch_add(&s->token->sweep_word, 1);
+	return CKR_OK;
 }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/race.h"
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
 /* Threads tend to different stripes; which one only matters for speed. */
@@ -22,7 +24,10 @@ at(struct vs_instance *inst, uint32_t index)
 	if (chunk >= VS_SESSION_CHUNKS_MAX)
 		return NULL;
 	struct vs_session *base = atomic_load_explicit(&inst->chunks[chunk], memory_order_acquire);
-	return base == NULL ? NULL : base + index % VS_SESSIONS_PER_CHUNK;
+	if (base == NULL)
+		return NULL;
+	VS_RACE_TAKE(base);
+	return base + index % VS_SESSIONS_PER_CHUNK;
 }
 
 static CK_SESSION_HANDLE
@@ -52,12 +57,14 @@ add_chunk(struct vs_instance *inst, struct vs_stripe *stripe)
 		struct vs_session *s = &chunk[i];
 		s->index = (uint32_t)(no * VS_SESSIONS_PER_CHUNK + i);
 		/* Generations start somewhere, so that a handle cannot be guessed from another. */
+		VS_RACE_ATOMIC(s->word);
 		atomic_init(&s->word, ((inst->seed * (s->index + UINT64_C(1))) & 0x7fffffff) << 1);
 		(void)pthread_mutex_init(&s->lock, NULL);
 		s->next_free = i + 1 < VS_SESSIONS_PER_CHUNK ? &chunk[i + 1] : NULL;
 	}
 	/* In one total order with the state: a finaliser sees this chunk, or we see that it closes.
 	 */
+	VS_RACE_GIVE(chunk);
 	atomic_store(&inst->chunks[no], chunk);
 	inst->n_chunks = no + 1;
 	(void)pthread_mutex_unlock(&inst->grow_lock);
@@ -186,12 +193,30 @@ vs_session_enter(struct vs_instance *inst, CK_SESSION_HANDLE h, struct vs_sessio
 	return CKR_OK;
 }
 
+/*
+ * Does only this operation keep a session object alive? One under way goes on with the object it
+ * began with, unless the user to whom it was private has logged out.
+ */
+static bool
+is_destroyed(const struct vs_session *s, const struct vs_op *op)
+{
+	const struct vs_object *o = op->object;
+	return o != NULL && !vs_object_is_token(o) && atomic_load(&o->dead) &&
+		(op->phase == VS_PHASE_IDLE || !vs_session_sees(s, o));
+}
+
 static void
 drop_dead(struct vs_session *s)
 {
 	for (unsigned k = 0; k < VS_OP_COUNT_; k++) {
 		struct vs_op *op = s->op[k];
-		if (op == NULL || op->ukey == NULL || !atomic_load(&op->ukey->dead))
+		if (op == NULL)
+			continue;
+		if (is_destroyed(s, op)) {
+			vs_op_drop(op);
+			continue;
+		}
+		if (op->ukey == NULL || !atomic_load(&op->ukey->dead))
 			continue;
 		/* An operation under way says so at its next step, if there ever is one. */
 		if (op->phase == VS_PHASE_IDLE)
@@ -231,6 +256,7 @@ close_each(struct vs_instance *inst, const struct vs_token *t)
 		struct vs_session *chunk = atomic_load(&inst->chunks[c]);
 		if (chunk == NULL)
 			return;
+		VS_RACE_TAKE(chunk);
 		for (size_t i = 0; i < VS_SESSIONS_PER_CHUNK; i++) {
 			struct vs_session *s = &chunk[i];
 			(void)pthread_mutex_lock(&s->lock);
@@ -270,6 +296,7 @@ vs_session_abandon(struct vs_instance *inst)
 		struct vs_session *chunk = atomic_load(&inst->chunks[c]);
 		if (chunk == NULL)
 			return;
+		VS_RACE_TAKE(chunk);
 		for (size_t i = 0; i < VS_SESSIONS_PER_CHUNK; i++) {
 			/* Held by a thread that does not exist here: its state may be half made. */
 			if (pthread_mutex_trylock(&chunk[i].lock) != 0)
@@ -291,6 +318,7 @@ vs_session_sweep(struct vs_instance *inst, struct vs_token *t, struct vs_session
 			atomic_load_explicit(&inst->chunks[c], memory_order_acquire);
 		if (chunk == NULL)
 			return;
+		VS_RACE_TAKE(chunk);
 		for (size_t i = 0; i < VS_SESSIONS_PER_CHUNK; i++) {
 			struct vs_session *s = &chunk[i];
 			if (s == self ||
@@ -315,6 +343,7 @@ vs_session_counts(struct vs_instance *inst, const struct vs_token *t, CK_ULONG *
 			atomic_load_explicit(&inst->chunks[c], memory_order_acquire);
 		if (chunk == NULL)
 			return;
+		VS_RACE_TAKE(chunk);
 		for (size_t i = 0; i < VS_SESSIONS_PER_CHUNK; i++) {
 			struct vs_session *s = &chunk[i];
 			if (!(atomic_load_explicit(&s->word, memory_order_relaxed) & 1) ||
@@ -398,7 +427,13 @@ vs_session_logout(struct vs_session *s)
 	struct vs_token *t = s->token;
 	if (t->conf->login == VS_LOGIN_NONE)
 		return CKR_OK;
-	return atomic_exchange(&t->logged_in, false) ? CKR_OK : CKR_USER_NOT_LOGGED_IN;
+	if (!atomic_exchange(&t->logged_in, false))
+		return CKR_USER_NOT_LOGGED_IN;
+	vs_store_drop_private(t);
+	/* Sessions that are busy let go of what was destroyed when they leave. */
+	atomic_fetch_add(&t->sweep_word, 1);
+	vs_session_sweep(t->inst, t, s);
+	return CKR_OK;
 }
 
 VS_CK

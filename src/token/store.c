@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "token/instance.h"
 
+/* PKCS#11 3.0 section 5.6.9: what is private exists only while somebody is logged in. */
+static bool
+may_be(const struct vs_token *t, const struct vs_object *o)
+{
+	return t->conf->login == VS_LOGIN_NONE || atomic_load(&t->logged_in) ||
+		!vs_object_bool(o, CKA_PRIVATE, false);
+}
+
 VS_CK
 vs_store_add(struct vs_token *t, struct vs_object *o, CK_OBJECT_HANDLE *ret)
 {
@@ -8,7 +16,10 @@ vs_store_add(struct vs_token *t, struct vs_object *o, CK_OBJECT_HANDLE *ret)
 	o->handle =
 		(atomic_fetch_add(&t->inst->next_number, 1) << VS_HANDLE_SHIFT) | VS_HANDLE_SESSION;
 	(void)pthread_mutex_lock(&t->lock);
-	if (t->store.n < VS_SESSION_OBJECTS_MAX)
+	/* Under the lock that a logout takes after it has closed the door: none slips through. */
+	if (!may_be(t, o))
+		rv = CKR_USER_NOT_LOGGED_IN;
+	else if (t->store.n < VS_SESSION_OBJECTS_MAX)
 		rv = vs_objset_add(&t->store, o);
 	(void)pthread_mutex_unlock(&t->lock);
 	if (rv == CKR_OK)
@@ -60,15 +71,17 @@ vs_store_remove(struct vs_token *t, CK_OBJECT_HANDLE h)
 	return o == NULL ? CKR_OBJECT_HANDLE_INVALID : CKR_OK;
 }
 
-void
-vs_store_drop(struct vs_token *t, CK_SESSION_HANDLE owner)
+/* Objects of owner (0: of everybody), private ones only if that is said. */
+static void
+drop(struct vs_token *t, CK_SESSION_HANDLE owner, bool private_only)
 {
 	struct vs_object *gone = NULL;
 	(void)pthread_mutex_lock(&t->lock);
 	for (unsigned k = 0; k < VS_KIND_COUNT_; k++) {
 		for (struct vs_object *o = t->store.class[k], *next; o != NULL; o = next) {
 			next = o->next[VS_CHAIN_CLASS];
-			if (owner != 0 && o->owner != owner)
+			if ((owner != 0 && o->owner != owner) ||
+				(private_only && !vs_object_bool(o, CKA_PRIVATE, false)))
 				continue;
 			vs_objset_remove(&t->store, o);
 			atomic_store(&o->dead, true);
@@ -82,4 +95,16 @@ vs_store_drop(struct vs_token *t, CK_SESSION_HANDLE owner)
 		vs_object_unref(gone);
 		gone = next;
 	}
+}
+
+void
+vs_store_drop(struct vs_token *t, CK_SESSION_HANDLE owner)
+{
+	drop(t, owner, false);
+}
+
+void
+vs_store_drop_private(struct vs_token *t)
+{
+	drop(t, 0, true);
 }

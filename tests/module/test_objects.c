@@ -590,17 +590,61 @@ private_objects_hide_without_login_where_there_is_one(void **state)
 	assert_rv_ok(C_Initialize(NULL));
 	const CK_SESSION_HANDLE s = p11_open();
 	uint8_t v[32] = {1}, out[16];
-	const CK_OBJECT_HANDLE h = create_aes(s, v, 32, CKR_OK, CKA_PRIVATE, CKA_ENCRYPT);
 	CK_ATTRIBUTE t[] = {ATTR(CKA_TOKEN, ck_false), ATTR(CKA_CLASS, secret_class)};
+	(void)create_aes(s, v, 32, CKR_USER_NOT_LOGGED_IN, CKA_PRIVATE, CKA_ENCRYPT);
 	assert_int_equal(p11_count(s, t, 2), 0);
-	assert_rv(C_EncryptInit(s, MECH(CKM_AES_ECB), h), CKR_KEY_HANDLE_INVALID);
 	assert_rv_ok(C_Login(s, CKU_USER, NULL, 0));
+	const CK_OBJECT_HANDLE h = create_aes(s, v, 32, CKR_OK, CKA_PRIVATE, CKA_ENCRYPT);
 	assert_int_equal(p11_count(s, t, 2), 1);
 	CK_ULONG n = sizeof out;
 	assert_rv_ok(C_EncryptInit(s, MECH(CKM_AES_ECB), h));
 	assert_rv_ok(C_Encrypt(s, v, 16, out, &n));
 	assert_rv_ok(C_Logout(s));
 	assert_rv(C_EncryptInit(s, MECH(CKM_AES_ECB), h), CKR_KEY_HANDLE_INVALID);
+	assert_rv_ok(C_Finalize(NULL));
+}
+
+/* PKCS#11 3.0 section 5.6.9, and with the objects goes what sessions had prepared for them. */
+static void
+logout_destroys_private_session_objects_of_all_sessions(void **state)
+{
+	(void)state;
+	fake_reset();
+	fake_agent()->profile.tokens[0].login = VS_LOGIN_ATTEST;
+	assert_rv_ok(C_Initialize(NULL));
+	const CK_SESSION_HANDLE s = p11_open(), other = p11_open();
+	uint8_t v[32] = {0x5a, 0x17}, out[16];
+	CK_ULONG n = sizeof out;
+	CK_ATTRIBUTE get[] = {BYTES(CKA_LABEL, NULL, 0)};
+	CK_ATTRIBUTE t[] = {ATTR(CKA_TOKEN, ck_false)}, to_private[] = {ATTR(CKA_PRIVATE, ck_true)};
+	CK_OBJECT_HANDLE copy = 0;
+	const CK_OBJECT_HANDLE open_to_all =
+		create_aes(s, v, 32, CKR_OK, CKA_ENCRYPT, CKA_COPYABLE);
+	assert_rv(C_CopyObject(s, open_to_all, to_private, 1, &copy), CKR_USER_NOT_LOGGED_IN);
+	assert_rv_ok(C_Login(s, CKU_USER, NULL, 0));
+	const CK_OBJECT_HANDLE mine = create_aes(s, v, 32, CKR_OK, CKA_PRIVATE, CKA_ENCRYPT);
+	const CK_OBJECT_HANDLE theirs = create_aes(other, v, 32, CKR_OK, CKA_PRIVATE, CKA_ENCRYPT);
+	assert_rv_ok(C_CopyObject(other, open_to_all, to_private, 1, &copy));
+	assert_int_equal(p11_count(s, t, 1), 4);
+	/* One session has used a key and keeps it, another one is in the middle of using it. */
+	assert_rv_ok(C_EncryptInit(s, MECH(CKM_AES_ECB), mine));
+	assert_rv_ok(C_Encrypt(s, v, 16, out, &n));
+	assert_rv_ok(C_EncryptInit(other, MECH(CKM_AES_ECB), mine));
+	assert_rv_ok(C_Logout(other));
+	n = sizeof out;
+	assert_rv(C_Encrypt(other, v, 16, out, &n), CKR_OPERATION_NOT_INITIALIZED);
+	assert_int_equal(p11_count(s, t, 1), 1);
+	/* They do not come back with the user. */
+	assert_rv_ok(C_Login(s, CKU_USER, NULL, 0));
+	assert_int_equal(p11_count(s, t, 1), 1);
+	assert_rv(C_GetAttributeValue(s, mine, get, 1), CKR_OBJECT_HANDLE_INVALID);
+	assert_rv(C_GetAttributeValue(s, theirs, get, 1), CKR_OBJECT_HANDLE_INVALID);
+	assert_rv(C_GetAttributeValue(s, copy, get, 1), CKR_OBJECT_HANDLE_INVALID);
+	assert_rv(C_EncryptInit(s, MECH(CKM_AES_ECB), mine), CKR_KEY_HANDLE_INVALID);
+	/* What is open to all has stayed, and works. */
+	n = sizeof out;
+	assert_rv_ok(C_EncryptInit(s, MECH(CKM_AES_ECB), open_to_all));
+	assert_rv_ok(C_Encrypt(s, v, 16, out, &n));
 	assert_rv_ok(C_Finalize(NULL));
 }
 
@@ -844,6 +888,7 @@ main(void)
 		T(created_public_keys_verify),
 		T(every_row_of_the_mechanism_table_works),
 		cmocka_unit_test(private_objects_hide_without_login_where_there_is_one),
+		cmocka_unit_test(logout_destroys_private_session_objects_of_all_sessions),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
