@@ -40,6 +40,7 @@ key_free(struct lab_key *k)
 		version_free(k->versions[i]);
 	free(k->versions);
 	json_decref(k->policy);
+	json_decref(k->rotation);
 	free(k);
 }
 
@@ -49,6 +50,11 @@ lab_vault_new(struct lab *lab, int service, struct lab_vault **ret, struct vs_er
 	struct lab_vault *v = calloc(1, sizeof(*v));
 	if (v == NULL)
 		VS_FAIL(err, MEMORY, "out of memory");
+	const vs_rc rc = lab_random(v->backup_key, sizeof(v->backup_key), err);
+	if (vs_failed(rc)) {
+		free(v);
+		return rc;
+	}
 	v->lab = lab;
 	v->service = service;
 	v->mhsm = service == LAB_MHSM;

@@ -317,7 +317,12 @@ post_key(struct lab_vault *v, const struct lab_req *req, struct lab_resp *resp)
 		lab_vault_create(v, req, name, resp);
 	else if (strcmp(last, "rotate") == 0 && req->n_segments == 3)
 		lab_vault_rotate(v, name, true, resp);
-	else
+	else if (strcmp(last, "backup") == 0 && req->n_segments == 3)
+		lab_vault_backup(v, name, resp);
+	else if (strcmp(name, "restore") == 0 && req->n_segments == 2)
+		lab_vault_restore(v, req, resp);
+	else if (req->n_segments < 3 || req->n_segments > 4 ||
+		!lab_vault_crypt(v, req, name, version, last, resp))
 		no_route(v, resp);
 }
 
@@ -326,6 +331,7 @@ route_key(struct lab_vault *v, const struct lab_req *req, struct lab_resp *resp)
 {
 	const char *name = req->segments[1], *method = req->method;
 	const char *version = req->n_segments > 2 ? req->segments[2] : "";
+	const char *last = req->segments[req->n_segments - 1];
 	char text[256];
 	if (!name_ok(name)) {
 		(void)snprintf(text, sizeof(text),
@@ -333,10 +339,16 @@ route_key(struct lab_vault *v, const struct lab_req *req, struct lab_resp *resp)
 		lab_vault_refuse(v, resp, 400, "BadParameter", NULL, text, NULL);
 	} else if (strcmp(method, "POST") == 0) {
 		post_key(v, req, resp);
+	} else if (strcmp(method, "GET") == 0 && strcmp(last, "attestation") == 0 &&
+		req->n_segments > 2 && req->n_segments < 5) {
+		lab_vault_attestation(v, req, name, req->n_segments == 4 ? version : "", resp);
 	} else if (req->n_segments > 3) {
 		no_route(v, resp);
 	} else if (strcmp(method, "GET") == 0 && strcmp(version, "versions") == 0) {
 		lab_vault_versions(v, req, name, resp);
+	} else if (strcmp(version, "rotationpolicy") == 0 &&
+		(strcmp(method, "GET") == 0 || strcmp(method, "PUT") == 0)) {
+		lab_vault_rotation_policy(v, req, name, resp);
 	} else if (strcmp(method, "GET") == 0) {
 		get_key(v, name, version, resp);
 	} else if (strcmp(method, "PATCH") == 0) {
@@ -360,7 +372,9 @@ route(struct lab_vault *v, const struct lab_req *req, struct lab_resp *resp)
 		req->n_segments == 1 || (req->n_segments == 2 && *req->segments[1] == '\0');
 	if (!api_version_ok(v, req, resp))
 		return;
-	if (strcmp(top, "keys") == 0 && !list)
+	if (strcmp(top, "rng") == 0 && v->mhsm && strcmp(req->method, "POST") == 0 && list)
+		lab_vault_random(v, req, resp);
+	else if (strcmp(top, "keys") == 0 && !list)
 		route_key(v, req, resp);
 	else if (strcmp(top, "deletedkeys") == 0 && !list)
 		deleted_key(v, req, req->segments[1], resp);

@@ -43,6 +43,7 @@ struct lab_key {
 	bool exportable;
 	struct json_t *policy; /* normalised, or NULL */
 	bool immutable;
+	struct json_t *rotation; /* policy as shown, or NULL: the default */
 	enum lab_pkcs8 pkcs8;
 	int64_t deleted; /* 0: no */
 	unsigned hidden_polls; /* /deletedkeys is 404 so many times more */
@@ -57,6 +58,7 @@ struct lab_vault {
 	int service; /* LAB_VAULT or LAB_MHSM */
 	bool mhsm;
 	const char *audience;
+	uint8_t backup_key[32];
 	pthread_mutex_t lock;
 	size_t n_keys, cap_keys;
 	struct lab_key **keys; /* sorted by name */
@@ -106,7 +108,8 @@ struct json_t *lab_key_item(const struct lab_vault *v, const struct lab_key *k,
 VS_RC lab_key_clear_text(const struct lab_vault *v, const struct lab_key *k,
 	const struct lab_version *version, struct vs_buf *out, struct vs_err *err);
 
-/* ---- lab_create.c, lab_release.c, lab_list.c, lab_certs.c: operations; take the lock ------- */
+/* ---- lab_create.c, lab_release.c, lab_list.c, lab_certs.c, lab_vault_crypt.c, lab_vault_extra.c:
+ * operations; they take the lock ------- */
 
 void lab_vault_create(
 	struct lab_vault *v, const struct lab_req *req, const char *name, struct lab_resp *resp);
@@ -122,6 +125,17 @@ void lab_vault_list(struct lab_vault *v, const struct lab_req *req, struct lab_r
 void lab_vault_versions(
 	struct lab_vault *v, const struct lab_req *req, const char *name, struct lab_resp *resp);
 void lab_vault_certificates(struct lab_vault *v, const struct lab_req *req, struct lab_resp *resp);
+
+/* False: there is no such operation. */
+bool lab_vault_crypt(struct lab_vault *v, const struct lab_req *req, const char *name,
+	const char *version, const char *operation, struct lab_resp *resp);
+void lab_vault_backup(struct lab_vault *v, const char *name, struct lab_resp *resp);
+void lab_vault_restore(struct lab_vault *v, const struct lab_req *req, struct lab_resp *resp);
+void lab_vault_rotation_policy(
+	struct lab_vault *v, const struct lab_req *req, const char *name, struct lab_resp *resp);
+void lab_vault_random(struct lab_vault *v, const struct lab_req *req, struct lab_resp *resp);
+void lab_vault_attestation(struct lab_vault *v, const struct lab_req *req, const char *name,
+	const char *version, struct lab_resp *resp);
 
 /* ---- lab_vault.c: shared answers ------------------------------------------------------------ */
 

@@ -35,7 +35,8 @@ libvslab_la_SOURCES = \
 	%D%/lab_state.c %D%/lab_state.h \
 	%D%/lab_up.c %D%/lab_up.h \
 	%D%/lab_util.c \
-	%D%/lab_vault.c %D%/lab_vault.h
+	%D%/lab_vault.c %D%/lab_vault.h \
+	%D%/lab_vault_crypt.c %D%/lab_vault_extra.c
 libvslab_la_CPPFLAGS = $(LAB_CPPFLAGS)
 
 bin_PROGRAMS += vouchsafe-lab
@@ -55,6 +56,12 @@ tests_lab_test_lab_vault_SOURCES = tests/lab/test_lab_vault.c
 tests_lab_test_lab_vault_CPPFLAGS = $(LABKIT_CPPFLAGS)
 tests_lab_test_lab_vault_LDADD = $(LABKIT_LDADD)
 TESTS += tests/lab/test_lab_vault
+
+check_PROGRAMS += tests/lab/test_lab_crypt
+tests_lab_test_lab_crypt_SOURCES = tests/lab/test_lab_crypt.c
+tests_lab_test_lab_crypt_CPPFLAGS = $(LABKIT_CPPFLAGS)
+tests_lab_test_lab_crypt_LDADD = $(LABKIT_LDADD)
+TESTS += tests/lab/test_lab_crypt
 
 check_PROGRAMS += tests/lab/test_lab_release
 tests_lab_test_lab_release_SOURCES = tests/lab/test_lab_release.c
