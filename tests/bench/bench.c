@@ -174,29 +174,39 @@ bench_head(const char *title)
 		"ratio", "bar");
 }
 
-static bool
-compare_once(const struct bench_row *row, unsigned threads)
+void
+bench_pair(const struct bench_op *one, const struct bench_op *two, unsigned threads,
+	double *ret_one, double *ret_two)
 {
-	struct crew ours, raw;
+	struct crew c, d;
 	double a[ROUNDS], b[ROUNDS];
 
-	crew_start(&ours, row->ours, threads);
-	crew_start(&raw, row->raw, threads);
-	const unsigned na = batch_size(&ours), nb = batch_size(&raw);
+	crew_start(&c, one, threads);
+	crew_start(&d, two, threads);
+	const unsigned na = batch_size(&c), nb = batch_size(&d);
 	for (size_t i = 0; i < ROUNDS; i++) {
 		/* in turns, and also who begins */
 		if (i % 2 == 0)
-			a[i] = crew_batch(&ours, na);
-		b[i] = crew_batch(&raw, nb);
+			a[i] = crew_batch(&c, na);
+		b[i] = crew_batch(&d, nb);
 		if (i % 2 != 0)
-			a[i] = crew_batch(&ours, na);
+			a[i] = crew_batch(&c, na);
 	}
-	crew_stop(&ours);
-	crew_stop(&raw);
-	const double ns = median(a, ROUNDS), raw_ns = median(b, ROUNDS), r = raw_ns / ns;
+	crew_stop(&c);
+	crew_stop(&d);
+	*ret_one = median(a, ROUNDS);
+	*ret_two = median(b, ROUNDS);
+}
+
+static bool
+compare_once(const struct bench_row *row, unsigned threads)
+{
+	double ns, raw_ns;
+
+	bench_pair(row->ours, row->raw, threads, &ns, &raw_ns);
+	const double r = raw_ns / ns;
 	const bool good = r >= row->bar;
-	printf("%-38s %7u %12.0f %12.0f %7.3f", row->name, threads, median(a, ROUNDS),
-		median(b, ROUNDS), r);
+	printf("%-38s %7u %12.0f %12.0f %7.3f", row->name, threads, ns, raw_ns, r);
 	if (row->bar > 0)
 		printf(" %7.2f%s", row->bar, good ? "" : "  BELOW");
 	(void)putchar('\n');

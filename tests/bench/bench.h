@@ -35,6 +35,9 @@ __attribute__((noreturn, format(printf, 1, 2))) void bench_die(const char *fmt, 
 double bench_now_ns(void);
 /* Nanoseconds per operation and thread: median of many batches. */
 double bench_alone(const struct bench_op *op, unsigned threads);
+/* The same for two that take turns. */
+void bench_pair(const struct bench_op *one, const struct bench_op *two, unsigned threads,
+	double *ret_one, double *ret_two);
 /* A line for each number of threads; false when a bar is missed. */
 bool bench_compare(const struct bench_row *row, const unsigned *threads, size_t n_threads);
 void bench_head(const char *title);

@@ -2,7 +2,7 @@
 # Speed, as ratios to plain OpenSSL in the same run. `make bench`; not part of `make check`.
 # BENCH_ARGS=--strict makes a missed bar an error.
 noinst_HEADERS += %D%/bench.h
-bench_programs = %D%/bench_crypto %D%/bench_module %D%/bench_padding %D%/bench_find \
+bench_programs = %D%/bench_crypto %D%/bench_check %D%/bench_module %D%/bench_padding %D%/bench_find \
 	%D%/bench_start
 EXTRA_PROGRAMS += $(bench_programs)
 CLEANFILES += $(bench_programs)
@@ -19,6 +19,12 @@ tests_bench_bench_padding_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_bench_bench_padding_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 tests_bench_bench_padding_LDADD = libvscrypto.la libvsbase.la $(CRYPTO_LIBS) -lm
 
+tests_bench_bench_check_SOURCES = %D%/bench_check.c %D%/bench.c
+tests_bench_bench_check_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_bench_bench_check_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
+tests_bench_bench_check_LDADD = libvsevidence.la libvsattest.la libvsconf.la libvsnet.la libvsjose.la libvscrypto.la \
+	libvsbase.la $(JANSSON_LIBS) $(CURL_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)
+
 tests_bench_bench_find_SOURCES = %D%/bench_find.c %D%/bench.c
 tests_bench_bench_find_CPPFLAGS = $(fake_cppflags)
 tests_bench_bench_find_LDADD = tests/module/libfakemodule.la $(fake_libs)
@@ -29,6 +35,7 @@ tests_bench_bench_start_LDADD = libvsclient.la libvsproto.la libvsbase.la -ldl
 # One lab with a machine agent, and one where each process spawns its own.
 bench: $(bench_programs) vouchsafe-lab vouchsafe-agent vouchsafe-pkcs11.la
 	@tests/bench/bench_crypto $(BENCH_ARGS)
+	@tests/bench/bench_check $(BENCH_ARGS)
 	@tests/bench/bench_find $(BENCH_ARGS)
 	@./vouchsafe-lab run --agent -- sh -c 'tests/bench/bench_start warm "$$VOUCHSAFE_LAB/agent.sock" $(BENCH_ARGS)'
 	@./vouchsafe-lab run -- tests/bench/bench_start cold ./vouchsafe-lab $(BENCH_ARGS)
