@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs fuzz targets until each has had its share of processor time, a minute at a time.
 
-usage: campaign.py [--seconds N] [--jobs N] [--rate N] [--until HH:MM] [--only NAME,...] FOLDER PROGRAMS
+usage: campaign.py [--seconds N] [--jobs N] [--rate N] [--until HH:MM] [--only NAME,...] [--with-earlier]
+           FOLDER PROGRAMS
        campaign.py --report FOLDER
 
 Runs fuzz_NAME in the folder PROGRAMS for every row NAME of the table `targets` beside this script.
 FOLDER keeps the corpus, the logs, the inputs that ended a program, and state.json: a campaign that
-was stopped goes on where it was. A program that changed since is counted anew. Fails when an input
-ended a program, or when a target is slower than RATE executions for each second of processor time.
+was stopped goes on where it was. A program that changed since is counted anew, unless --with-earlier
+lets the time of earlier builds count, too; the inputs that they found are all run again. Fails when an
+input ended a program, or when a target is slower than RATE executions for each second of processor
+time.
 """
 import argparse
 import datetime
@@ -69,8 +72,8 @@ class Target:
 
 
 class Campaign:
-	def __init__(self, folder, seconds=0):
-		self.folder, self.seconds = folder, seconds
+	def __init__(self, folder, seconds=0, with_earlier=False):
+		self.folder, self.seconds, self.with_earlier = folder, seconds, with_earlier
 		self.lock = threading.Lock()
 		self.path = folder / "state.json"
 		self.state = json.loads(self.path.read_text()) if self.path.exists() else {}
@@ -79,8 +82,8 @@ class Campaign:
 		with self.lock:
 			s = self.state.get(target.name)
 			if s is None or s["digest"] != target.digest:
-				before = s["found"] if s else []
-				s = {"digest": target.digest, "runs": 0, "cpu": 0.0, "cov": 0, "ft": 0, "found": before}
+				earlier = s.get("earlier", 0.0) + s["cpu"] if s else 0.0
+				s = {"digest": target.digest, "runs": 0, "cpu": 0.0, "cov": 0, "ft": 0, "earlier": earlier}
 			for k in ("runs", "cpu"):
 				s[k] += got[k]
 			s["cov"], s["ft"] = max(s["cov"], got["cov"]), max(s["ft"], got["ft"])
@@ -93,7 +96,10 @@ class Campaign:
 
 	def spent(self, target):
 		s = self.state.get(target.name)
-		return s["cpu"] if s and s["digest"] == target.digest else 0.0
+		if not s:
+			return 0.0
+		same = s["digest"] == target.digest
+		return (s["cpu"] if same or self.with_earlier else 0.0) + (s.get("earlier", 0.0) if self.with_earlier else 0.0)
 
 	def next(self, targets, busy):
 		"""The one with the least time so far, so that all are known to live before one is done."""
@@ -106,13 +112,13 @@ class Campaign:
 			return best
 
 	def report(self, rate):
-		print(f"{'target':12}{'executions':>13}{'per CPU s':>11}{'CPU min':>9}{'edges':>8}{'features':>10}  found")
+		print(f"{'target':12}{'executions':>13}{'per CPU s':>11}{'CPU min':>9}{'earlier':>9}{'edges':>8}{'features':>10}  found")
 		good = True
 		for name, s in sorted(self.state.items()):
 			per = s["runs"] / s["cpu"] if s["cpu"] else 0
 			slow = "  slow" if per < rate else ""
 			good = good and not s["found"] and not slow and s["good"]
-			print(f"{name:12}{s['runs']:13}{per:11.0f}{s['cpu'] / 60:9.1f}{s['cov']:8}{s['ft']:10}  {len(s['found'])}{slow}")
+			print(f"{name:12}{s['runs']:13}{per:11.0f}{s['cpu'] / 60:9.1f}{s.get('earlier', 0.0) / 60:9.1f}{s['cov']:8}{s['ft']:10}  {len(s['found'])}{slow}")
 		return good
 
 
@@ -146,12 +152,13 @@ def main():
 	p.add_argument("--jobs", type=int, default=2)
 	p.add_argument("--rate", type=int, default=1000)
 	p.add_argument("--until", type=clock)
+	p.add_argument("--with-earlier", action="store_true")
 	p.add_argument("--report", action="store_true")
 	p.add_argument("--only", default="")
 	p.add_argument("folder", type=pathlib.Path)
 	p.add_argument("programs", nargs="?", type=lambda text: pathlib.Path(text).resolve())
 	a = p.parse_args()
-	campaign = Campaign(a.folder, a.seconds)
+	campaign = Campaign(a.folder, a.seconds, a.with_earlier)
 	if not a.report:
 		if a.programs is None:
 			p.error("PROGRAMS is missing")
