@@ -46,6 +46,7 @@ TOLERATED = [
     ("keyvault/release-refused-*", "/attributes/exportable", "the vault of 2021 left it out"),
     ("keyvault/list-*", "/value", "the lab has its own first keys in the list; where pages end differs"),
     ("keyvault/list-*", "/nextLink", "the same"),
+    ("maa/*", "/keys", "real sets differ in number, too; the lab's also has a weak and an expired key"),
     ("maa/*", "*/vouchsafe-lab", "every token of the lab says what it is"),
 ]
 
