@@ -7,6 +7,7 @@
 #include "attest/maa.h"
 #include "base/clock.h"
 #include "base/codec.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "evidence/check.h"
 #include "evidence/ev_azguest.h"
@@ -34,6 +35,16 @@ static const char help[] =
 	"  --insecure-boot       Secure Boot off is said, not refused\n"
 	"  --no-transport-key    the set has none\n"
 	"  --require-log         the event log must be there\n"
+	"  --collateral DIR      lists of revoked certificates, Intel's statements, "
+	"intermediates;\n"
+	"                        default for show: collateral\n"
+	"  --require-collateral  what those would tell must be known\n"
+	"  --tcb LIST            what Intel may say of the versions, such as\n"
+	"                        UpToDate,SWHardeningNeeded; default: UpToDate\n"
+	"  --ima RULE            list: the list of measured files explains PCR 10; signed: and "
+	"each\n"
+	"                        file is signed\n"
+	"  --ima-keys FILE       certificates of the keys that sign files (PEM)\n"
 	"  --json                every check on standard output as JSON\n\n"
 	"A machine that judges itself proves nothing to others: this finds what a service would "
 	"refuse,\n"
@@ -42,10 +53,12 @@ static const char help[] =
 
 struct args {
 	const char *config, *token, *save, *dir, *nonce, *at, *pcrs, *user_data, *vm_id, *roots;
+	const char *collateral, *tcb, *ima, *ima_keys;
+	bool require_collateral;
 	bool trusted_launch, insecure_boot, no_transport_key, require_log, json, help;
 };
 
-enum { NONCE_MAX = 64 };
+enum { NONCE_MAX = 64, KEYS_MAX = 256 * 1024 };
 #define AT_MAX INT64_C(253402300799) /* the year 9999 */
 
 /* ---- arguments ------------------------------------------------------------------------------ */
@@ -64,6 +77,11 @@ static const struct option options[] = {
 	{"insecure-boot", no_argument, NULL, 'I'},
 	{"no-transport-key", no_argument, NULL, 'N'},
 	{"require-log", no_argument, NULL, 'L'},
+	{"collateral", required_argument, NULL, 'C'},
+	{"require-collateral", no_argument, NULL, 'Q'},
+	{"tcb", required_argument, NULL, 'B'},
+	{"ima", required_argument, NULL, 'i'},
+	{"ima-keys", required_argument, NULL, 'k'},
 	{"json", no_argument, NULL, 'j'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
@@ -90,6 +108,11 @@ parse_args(int argc, char **argv, struct args *a)
 		case 'I': a->insecure_boot = true; break;
 		case 'N': a->no_transport_key = true; break;
 		case 'L': a->require_log = true; break;
+		case 'C': a->collateral = optarg; break;
+		case 'Q': a->require_collateral = true; break;
+		case 'B': a->tcb = optarg; break;
+		case 'i': a->ima = optarg; break;
+		case 'k': a->ima_keys = optarg; break;
 		case 'j': a->json = true; break;
 		case 'h': a->help = true; return true;
 		default: return false;
@@ -139,6 +162,27 @@ parse_pcrs(const char *s, uint32_t *ret)
 	}
 }
 
+/* "UpToDate,SWHardeningNeeded"; what is revoked or not known cannot be allowed. */
+static bool
+parse_tcb(const char *s, uint32_t *ret)
+{
+	*ret = 0;
+	for (;;) {
+		const size_t n = strcspn(s, ",");
+		int i = VS_TCB_UP_TO_DATE;
+		while (i < VS_TCB_REVOKED &&
+			!vs_bytes_eq_str(
+				vs_bytes_of(s, n), vs_tcb_status_name((enum vs_tcb_status)i)))
+			i++;
+		if (i == VS_TCB_REVOKED)
+			return false;
+		*ret |= 1U << i;
+		if (s[n] == '\0')
+			return true;
+		s += n + 1;
+	}
+}
+
 static VS_RC
 fill_expect(const struct args *a, struct vs_evidence_expect *x, struct vs_err *err)
 {
@@ -160,6 +204,15 @@ fill_expect(const struct args *a, struct vs_evidence_expect *x, struct vs_err *e
 		x->user_data = VS_USER_DATA_ANY;
 	else
 		VS_FAIL(err, USAGE, "--user-data is hash, raw or any");
+	if (a->tcb != NULL && !parse_tcb(a->tcb, &x->allowed_tcb_status))
+		VS_FAIL(err, USAGE, "--tcb has a word that Intel does not use, or Revoked");
+	if (a->ima != NULL && strcmp(a->ima, "list") == 0)
+		x->ima = VS_IMA_LIST;
+	else if (a->ima != NULL && strcmp(a->ima, "signed") == 0 && a->ima_keys != NULL)
+		x->ima = VS_IMA_SIGNED;
+	else if (a->ima != NULL)
+		VS_FAIL(err, USAGE, "--ima is list, or signed with --ima-keys");
+	x->collateral_required = a->require_collateral;
 	x->allow_trusted_launch = a->trusted_launch;
 	x->allow_insecure_boot = a->insecure_boot;
 	x->no_transport_key = a->no_transport_key;
@@ -200,7 +253,8 @@ print_text(const struct vs_evidence *ev, const struct vs_verdict *v)
 		vs_hex_str(ev->pcr[i], 32, hex, sizeof hex);
 		(void)printf("PCR %-2u         %s\n", i, hex);
 	}
-	(void)printf("event log      %zu bytes\n\n", ev->event_log.n);
+	(void)printf("event log      %zu bytes\n", ev->event_log.n);
+	(void)printf("measured files %zu bytes\n\n", ev->ima_list.n);
 	for (size_t i = 0; i < v->n_checks; i++) {
 		const struct vs_check *c = &v->checks[i];
 		(void)printf("%-4s %-5s %-40s",
@@ -233,17 +287,51 @@ print_json(const struct vs_evidence *ev, const struct vs_verdict *v)
 	json_decref(o);
 }
 
+/* What the evidence is judged by, from files. */
+struct means {
+	struct vs_roots roots;
+	struct vs_collateral collateral;
+	struct vs_ev_certs ima_keys;
+};
+
+static void
+means_done(struct means *m)
+{
+	vs_roots_done(&m->roots);
+	vs_collateral_done(&m->collateral);
+	vs_ev_certs_done(&m->ima_keys);
+}
+
+static VS_RC
+load_means(const struct args *a, struct means *m, struct vs_err *err)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf pem = {.max = KEYS_MAX};
+	if (a->roots != NULL)
+		VS_TRY(vs_roots_load(a->roots, &m->roots, err));
+	else
+		VS_TRY(vs_roots_production(&m->roots, err));
+	if (a->collateral != NULL)
+		VS_TRY(vs_collateral_load(a->collateral, VS_FILE_ANY, &m->collateral, err));
+	if (a->ima_keys == NULL)
+		return VS_OK;
+	VS_TRY(vs_file_read(a->ima_keys, KEYS_MAX, VS_FILE_ANY, &pem, err));
+	return vs_ev_certs_pem(vs_buf_view(&pem), &m->ima_keys, err);
+}
+
 static int
 judge(const struct args *a, const struct vs_evidence *ev, struct vs_evidence_expect *x,
 	struct vs_err *err)
 {
-	VS_CLEANUP(vs_roots_done) struct vs_roots roots = {.amd = {.n = 0}};
+	VS_CLEANUP(means_done) struct means m = {.ima_keys = {.n = 0}};
 	static struct vs_verdict v;
-	vs_rc rc = a->roots != NULL ? vs_roots_load(a->roots, &roots, err)
-				    : vs_roots_production(&roots, err);
-	if (vs_failed(rc))
-		return vs_cli_fail(rc, err);
-	x->roots = &roots;
+	vs_rc rc = load_means(a, &m, err);
+	if (vs_failed(rc)) {
+		(void)vs_cli_fail(rc, err);
+		return VS_EXIT_USAGE;
+	}
+	x->roots = &m.roots;
+	x->collateral = &m.collateral;
+	x->ima_keys.certs = &m.ima_keys;
 	if (x->pcr_mask == 0)
 		x->pcr_mask = ev->pcr_mask;
 	rc = vs_evidence_verify(ev, x, &v, err);
@@ -313,8 +401,8 @@ fetch_certificates(struct vs_cli_world *w, struct vs_evidence *ev)
 }
 
 static VS_RC
-collect(struct vs_cli_world *w, const struct vs_conf_token *token, struct vs_evidence *ev,
-	struct vs_err *err)
+collect(struct vs_cli_world *w, const struct vs_conf_token *token, bool with_ima,
+	struct vs_evidence *ev, struct vs_err *err)
 {
 	char lock[512];
 	uint8_t nonce[VS_NONCE_BYTES];
@@ -323,6 +411,7 @@ collect(struct vs_cli_world *w, const struct vs_conf_token *token, struct vs_evi
 	const struct vs_azguest_env env = {.tcti = w->conf->tcti,
 		.lock_path = lock,
 		.event_log = w->conf->event_log,
+		.ima_log = with_ima ? w->conf->ima_log : NULL,
 		.pcr_mask = token->pcr_mask,
 		.clock = w->clock,
 		.rng = w->rng,
@@ -350,7 +439,7 @@ show(const struct args *a)
 	if (!vs_failed(rc))
 		rc = vs_cli_token(w.conf, a->token, &token, &err);
 	if (!vs_failed(rc))
-		rc = collect(&w, token, &ev, &err);
+		rc = collect(&w, token, a->ima != NULL, &ev, &err);
 	if (vs_failed(rc))
 		return vs_cli_fail(rc, &err);
 	fetch_certificates(&w, &ev);
@@ -362,6 +451,10 @@ show(const struct args *a)
 	struct args with_roots = *a;
 	if (with_roots.roots == NULL)
 		with_roots.roots = w.conf->evidence_roots; /* a lab's; production has none */
+	if (with_roots.collateral == NULL)
+		with_roots.collateral = w.conf->collateral;
+	if (with_roots.ima_keys == NULL)
+		with_roots.ima_keys = w.conf->ima_keys;
 	return judge(&with_roots, &ev, &x, &err);
 }
 

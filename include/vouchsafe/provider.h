@@ -35,6 +35,7 @@ struct vs_http_res {
 	char content_type[128]; /* as sent, lower-cased, without parameters */
 	char request_id[80]; /* x-ms-request-id, or empty */
 	char www_authenticate[512]; /* or empty */
+	struct vs_buf issuer_chain; /* of Intel's statements, percent-encoded PEM; or empty */
 	int64_t date_unix; /* what the service takes the time to be; 0 when it does not say */
 	int64_t retry_after_s; /* parsed, capped at 60; -1 when absent or garbage */
 };
@@ -94,6 +95,9 @@ struct vs_evidence {
 	struct vs_buf enc_n; /* transport key's modulus, big endian, 256 bytes */
 	uint32_t enc_e; /* 65537 */
 	struct vs_buf event_log; /* TCG log, raw; may be empty */
+	struct vs_buf ima_list; /* the kernel's list of measured files, where it was asked for */
+	struct vs_buf ima_quote; /* TPMS_ATTEST over PCR 10 alone, which grows all the time */
+	struct vs_buf ima_quote_sig;
 	struct vs_buf hcl; /* whole NV 0x01400001; empty on Trusted Launch */
 	struct vs_buf hw_report; /* SNP report 1184 bytes, or TDREPORT 1024 */
 	struct vs_buf runtime_json; /* exact bytes hashed into report_data */

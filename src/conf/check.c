@@ -138,6 +138,22 @@ check_attestation_host(const struct vs_conf *c, const struct vs_conf_token *t, c
 		c->path, t->line, t->label, origin);
 }
 
+/* What hangs on another setting says so: a check that nothing makes would be believed in. */
+static VS_RC
+check_evidence(const struct vs_conf *c, const struct vs_conf_token *t, struct vs_err *err)
+{
+	if (t->local_evidence == VS_OFF && (t->collateral_required || t->ima != VS_CONF_IMA_OFF))
+		VS_FAIL(err, CONFIG_MISSING,
+			"%s:%u: [token %s] has %s, which needs local-evidence = warn or require",
+			c->path, t->line, t->label,
+			t->collateral_required ? "local-collateral = require" : "ima");
+	if (t->ima == VS_CONF_IMA_SIGNED && !c->ima_keys)
+		VS_FAIL(err, CONFIG_MISSING,
+			"%s:%u: [token %s] has ima = signed, but [global] has no ima-keys", c->path,
+			t->line, t->label);
+	return VS_OK;
+}
+
 static VS_RC
 check_token(struct vs_conf *c, struct vs_conf_token *t, struct vs_err *err)
 {
@@ -165,6 +181,7 @@ check_token(struct vs_conf *c, struct vs_conf_token *t, struct vs_err *err)
 			"%s:%u: [token %s] has service-evidence = require but no "
 			"service-measurements",
 			c->path, t->line, t->label);
+	VS_TRY(check_evidence(c, t, err));
 	vs_serial16(t->label, t->vault, t->serial);
 	return VS_OK;
 }
@@ -204,6 +221,8 @@ vs_conf_check(struct vs_conf *c, struct vs_bytes text, struct vs_err *err)
 			c->path, c->imds);
 	if (c->lab)
 		VS_TRY(check_side(c, "imds", c->imds, err));
+	VS_TRY(check_side(c, "amd-kds", c->amd_kds, err));
+	VS_TRY(check_side(c, "intel-pccs", c->intel_pccs, err));
 	if (!c->lab && c->evidence_roots)
 		VS_FAIL(err, CONFIG_MODE,
 			"%s: evidence-roots is for the lab only, but mode is production", c->path);

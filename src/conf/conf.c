@@ -62,7 +62,8 @@ vs_conf_free(struct vs_conf *c)
 		return;
 	char *const texts[] = {c->path, c->agent_socket, c->agent_program, c->audit_log,
 		c->state_dir, c->ca_bundle, c->release_roots, c->proxy, c->tcti, c->imds,
-		c->event_log, c->evidence_roots, c->metrics_file, c->refusal_hook};
+		c->event_log, c->evidence_roots, c->metrics_file, c->refusal_hook, c->collateral,
+		c->amd_kds, c->intel_pccs, c->ima_log, c->ima_keys};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		free(texts[i]);
 	for (size_t i = 0; i < c->n_tokens; i++)
@@ -215,6 +216,38 @@ set_enum(const struct vs_setting *s, void *at, const char *text)
 }
 
 static bool
+set_flags(const struct vs_setting *s, void *at, const char *text)
+{
+	char **list = NULL;
+	uint32_t mask = 0;
+	bool ok = vs_list_parse(text, LIST_MAX, &list);
+	for (char **p = list; ok && *p; p++) {
+		const struct vs_set_value *v = s->allowed;
+		while (v->name && strcmp(v->name, *p) != 0)
+			v++;
+		ok = v->name != NULL;
+		if (ok)
+			mask |= UINT32_C(1) << v->value;
+	}
+	if (ok)
+		memcpy(at, &mask, sizeof mask);
+	vs_list_free(list);
+	return ok;
+}
+
+static bool
+set_decimal(const struct vs_setting *s, void *at, const char *text)
+{
+	uint32_t n = 0;
+	if (*text == '\0' || strlen(text) > 9 || strspn(text, "0123456789") != strlen(text))
+		return false;
+	for (; *text; text++)
+		n = n * 10 + (uint32_t)(*text - '0');
+	memcpy(at, &n, sizeof n);
+	return n >= s->min && n <= s->max;
+}
+
+static bool
 set_duration(const struct vs_setting *s, void *at, const char *text)
 {
 	int64_t ms;
@@ -256,6 +289,8 @@ set_value(const struct vs_setting *s, struct parse *p, const char *text)
 	case VS_SET_TCTI: return vs_tcti_ok(text) && set_text(at, text);
 	case VS_SET_GUID: return vs_guid_ok(text) && set_text(at, text);
 	case VS_SET_DIGESTS: return set_digests(at, text);
+	case VS_SET_FLAGS: return set_flags(s, at, text);
+	case VS_SET_NUMBER: return set_decimal(s, at, text);
 	}
 	return false;
 }

@@ -28,6 +28,17 @@ struct vs_conf_allow {
 	char *name;
 };
 
+/* Of Intel's statements; the numbers are those of enum vs_tcb_status. */
+enum vs_conf_tcb {
+	VS_CONF_TCB_UP_TO_DATE = 1,
+	VS_CONF_TCB_SW_HARDENING,
+	VS_CONF_TCB_CONFIGURATION,
+	VS_CONF_TCB_CONFIGURATION_AND_SW_HARDENING,
+	VS_CONF_TCB_OUT_OF_DATE,
+	VS_CONF_TCB_OUT_OF_DATE_CONFIGURATION,
+};
+enum vs_conf_ima { VS_CONF_IMA_OFF = 0, VS_CONF_IMA_LIST, VS_CONF_IMA_SIGNED };
+
 struct vs_conf_cert {
 	char *key; /* key name */
 	char *path;
@@ -57,6 +68,10 @@ struct vs_conf_token {
 	bool raw_rsa;
 	enum vs_switch3 service_evidence, local_evidence;
 	char **service_measurements; /* NULL-terminated lower-case hex, 64 or 96 digits; or NULL */
+	uint32_t service_min_svn;
+	bool collateral_required;
+	uint32_t allowed_tcb; /* bit 1 << enum vs_conf_tcb */
+	enum vs_conf_ima ima;
 	size_t n_allow;
 	struct vs_conf_allow *allow;
 	size_t n_certs;
@@ -81,6 +96,9 @@ struct vs_conf {
 	char *imds; /* http origin */
 	char *event_log; /* path of the TCG log */
 	char *evidence_roots; /* folder; lab only; NULL: the vendors' */
+	char *collateral; /* folder; NULL: none */
+	char *amd_kds, *intel_pccs; /* https origins; NULL: nothing is fetched */
+	char *ima_log, *ima_keys; /* ima_keys: NULL: none */
 	bool memory_lock_required;
 	int64_t connect_timeout_ms, request_timeout_ms, operation_timeout_ms;
 	int64_t refusal_hold_ms;

@@ -41,6 +41,17 @@ static const struct vs_set_value visibles[] = {{"always", false}, {"attested", t
 static const struct vs_set_value switches3[] = {
 	{"off", VS_OFF}, {"warn", VS_WARN}, {"require", VS_REQUIRE_ON}, {NULL, 0}};
 
+static const struct vs_set_value collaterals[] = {
+	{"available", false}, {"require", true}, {NULL, 0}};
+static const struct vs_set_value tcbs[] = {{"UpToDate", VS_CONF_TCB_UP_TO_DATE},
+	{"SWHardeningNeeded", VS_CONF_TCB_SW_HARDENING},
+	{"ConfigurationNeeded", VS_CONF_TCB_CONFIGURATION},
+	{"ConfigurationAndSWHardeningNeeded", VS_CONF_TCB_CONFIGURATION_AND_SW_HARDENING},
+	{"OutOfDate", VS_CONF_TCB_OUT_OF_DATE},
+	{"OutOfDateConfigurationNeeded", VS_CONF_TCB_OUT_OF_DATE_CONFIGURATION}, {NULL, 0}};
+static const struct vs_set_value imas[] = {{"off", VS_CONF_IMA_OFF}, {"list", VS_CONF_IMA_LIST},
+	{"signed", VS_CONF_IMA_SIGNED}, {NULL, 0}};
+
 #define ENUM(name_, where, dflt_, allowed_, help_) \
 	{ \
 		.name = name_, .type = VS_SET_ENUM, where, .dflt = dflt_, .allowed = allowed_, \
@@ -50,6 +61,17 @@ static const struct vs_set_value switches3[] = {
 	{ \
 		.name = name_, .type = VS_SET_DURATION_##type_, where, .dflt = dflt_, .min = min_, \
 		.max = max_, .help = help_ \
+	}
+
+#define FLAGS(name_, where, dflt_, allowed_, help_) \
+	{ \
+		.name = name_, .type = VS_SET_FLAGS, where, .dflt = dflt_, .allowed = allowed_, \
+		.help = help_ \
+	}
+#define NUMBER(name_, where, dflt_, max_, help_) \
+	{ \
+		.name = name_, .type = VS_SET_NUMBER, where, .dflt = dflt_, .max = max_, \
+		.help = help_ \
 	}
 
 const struct vs_setting vs_settings[] = {
@@ -88,6 +110,19 @@ const struct vs_setting vs_settings[] = {
 		"The firmware's TCG event log."),
 	ROW("evidence-roots", PATH, G(evidence_roots), NULL,
 		"Folder of the lab's hardware roots, only with mode = lab; default: the vendors'."),
+	ROW("collateral", PATH, G(collateral), NULL,
+		"Folder of lists of revoked hardware certificates, Intel's statements and "
+		"intermediates."),
+	ROW("amd-kds", HTTPS, G(amd_kds), NULL,
+		"Where AMD's lists are fetched, such as https://kdsintf.amd.com; default: not "
+		"fetched."),
+	ROW("intel-pccs", HTTPS, G(intel_pccs), NULL,
+		"Where Intel's lists and statements are fetched, such as "
+		"https://global.acccache.azure.net; default: not fetched."),
+	ROW("ima-log", PATH, G(ima_log), "/sys/kernel/security/ima/binary_runtime_measurements",
+		"The kernel's list of measured files, read where a token's ima asks for it."),
+	ROW("ima-keys", PATH, G(ima_keys), NULL,
+		"PEM file of the certificates whose keys sign this machine's files."),
 	ENUM("memory-lock", G(memory_lock_required), "warn", lock_modes,
 		"What to do where memory for secrets cannot be locked."),
 	TIME("connect-timeout", MS, G(connect_timeout_ms), "5s", 100, 60000,
@@ -147,8 +182,18 @@ const struct vs_setting vs_settings[] = {
 		"Check the attestation service's own TEE evidence."),
 	ROW("service-measurements", DIGESTS, T(service_measurements), NULL,
 		"MRSIGNER, HOST_DATA and MEASUREMENT values the service may run as."),
+	NUMBER("service-min-svn", T(service_min_svn), "0", 999999999,
+		"Lowest version of the service's utility VM that its endorsement may name."),
 	ENUM("local-evidence", T(local_evidence), "off", switches3,
 		"Check this machine's evidence here, too."),
+	ENUM("local-collateral", T(collateral_required), "available", collaterals,
+		"require: evidence is refused without lists of revoked certificates and, for TDX, "
+		"Intel's statements."),
+	FLAGS("allowed-tcb", T(allowed_tcb), "UpToDate", tcbs,
+		"What Intel's statements may say of this machine's versions."),
+	ENUM("ima", T(ima), "off", imas,
+		"list: PCR 10 must be explained by the list of measured files; signed: and each "
+		"file be signed."),
 	ROW("allow", ALLOW, T(allow), NULL,
 		"Users and groups that may use the keys; default: root and the agent's own user."),
 };
@@ -167,6 +212,7 @@ static const char *const type_words[] = {
 	[VS_SET_ALLOW] = "user:NAME and group:NAME with commas between",
 	[VS_SET_TCTI] = "device:PATH, swtpm:... or mssim:...",
 	[VS_SET_GUID] = "a GUID (8-4-4-4-12 hex digits)",
+	[VS_SET_NUMBER] = "a number",
 	[VS_SET_DIGESTS] = "values of 64 or 96 hex digits with commas between",
 };
 
@@ -185,11 +231,12 @@ vs_setting_allowed(const struct vs_setting *s, char *out, size_t out_size)
 		duration_words(s, out, out_size);
 		return;
 	}
-	if (s->type != VS_SET_ENUM) {
+	if (s->type != VS_SET_ENUM && s->type != VS_SET_FLAGS) {
 		(void)snprintf(out, out_size, "%s", type_words[s->type]);
 		return;
 	}
-	size_t n = (size_t)snprintf(out, out_size, "one of");
+	size_t n = (size_t)snprintf(out, out_size,
+		s->type == VS_SET_FLAGS ? "some, with commas between, of" : "one of");
 	for (const struct vs_set_value *v = s->allowed; v->name && n < out_size; v++)
 		n += (size_t)snprintf(
 			out + n, out_size - n, "%s %s", v == s->allowed ? "" : ",", v->name);

@@ -27,6 +27,8 @@ enum vs_set_type {
 	VS_SET_TCTI, /* device:, swtpm:, mssim: */
 	VS_SET_GUID, /* 8-4-4-4-12 hex digits */
 	VS_SET_DIGESTS, /* values of 64 or 96 hex digits, comma between; kept in lower case */
+	VS_SET_FLAGS, /* some of allowed, comma between; kept as bits */
+	VS_SET_NUMBER, /* a decimal number */
 };
 
 struct vs_set_value {
@@ -40,8 +42,8 @@ struct vs_setting {
 	enum vs_set_type type;
 	size_t offset, size; /* in struct vs_conf or struct vs_conf_token */
 	const char *dflt; /* as text; NULL: none */
-	const struct vs_set_value *allowed; /* ENUM: ends with a NULL name */
-	int64_t min, max; /* durations, in the kept unit */
+	const struct vs_set_value *allowed; /* ENUM, FLAGS: ends with a NULL name */
+	int64_t min, max; /* durations, in the kept unit; numbers */
 	const char *help; /* one sentence */
 };
 

@@ -244,10 +244,15 @@ vs_dcap_verify(const struct vs_dcap_quote *quote, const struct vs_dcap_expect *e
 	vs_check_add(
 		v, "T-A3", "PCK certificates", there, "PCK, its CA", "%zu certificates", certs.n);
 	struct vs_dcap_pck pck = {.pce_svn = 0};
+	const struct vs_revocation lists = {expect->crls, expect->collateral_required};
 	if (there) {
+		struct vs_ev_path path = {.n = 0};
 		rc = vs_ev_cert_chain(
-			certs.v[0], &certs, expect->roots, expect->at_unix, NULL, &why);
+			certs.v[0], &certs, expect->roots, expect->at_unix, &path, &why);
 		vs_check_rc(v, "T-A3", "PCK certificate chain", rc, "chain to Intel's root", &why);
+		if (!vs_failed(rc))
+			vs_revocation_check(
+				&path, 0, &lists, expect->at_unix, "PCK certificate revocation", v);
 		rc = vs_ev_ecdsa_verify_key(
 			VS_EV_P256, vs_ev_cert_key(certs.v[0]), quote->qe.all, quote->qe_sig, &why);
 		vs_check_rc(

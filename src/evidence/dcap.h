@@ -3,7 +3,7 @@
 #ifndef VS_EVIDENCE_DCAP_H
 #define VS_EVIDENCE_DCAP_H
 
-#include "evidence/ev_cert.h"
+#include "evidence/ev_crl.h"
 #include "vouchsafe/provider.h"
 
 enum vs_dcap_tee { VS_DCAP_NONE = 0, VS_DCAP_SGX, VS_DCAP_TDX };
@@ -44,6 +44,13 @@ struct vs_dcap_collateral {
 VS_RC vs_dcap_split_collateral(struct vs_bytes response, const char *name, struct vs_bytes *ret,
 	uint8_t ret_sig[64], struct vs_err *err);
 
+/*
+ * Is such an answer about this time, and, with fmspc, about this platform? Says nothing about its
+ * signature: whether it is worth keeping, not whether it is true.
+ */
+bool vs_dcap_statement_current(
+	struct vs_bytes response, const char *name, const uint8_t fmspc[6], int64_t at_unix);
+
 enum vs_tcb_status {
 	VS_TCB_NONE = 0, /* not evaluated, or no level matches */
 	VS_TCB_UP_TO_DATE,
@@ -62,6 +69,8 @@ struct vs_dcap_expect {
 	const struct vs_ev_certs *roots; /* Intel's root */
 	bool allow_debug;
 	const struct vs_dcap_collateral *collateral; /* NULL: TCB is not evaluated, and v says so */
+	bool collateral_required; /* without it, and without lists, the quote is refused */
+	const struct vs_ev_crls *crls; /* Intel's lists; NULL: none */
 	uint32_t allowed_status; /* bit mask of 1 << vs_tcb_status; 0: only UP_TO_DATE */
 };
 

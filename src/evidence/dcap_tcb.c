@@ -174,6 +174,21 @@ hex_is(const struct vs_json *v, const uint8_t *p, size_t n)
 		!vs_failed(vs_hex_decode(text, &b, NULL)) && memcmp(b.p, p, n) == 0;
 }
 
+bool
+vs_dcap_statement_current(
+	struct vs_bytes response, const char *name, const uint8_t fmspc[6], int64_t at_unix)
+{
+	VS_CLEANUP(vs_json_freep) struct vs_json *o = NULL;
+	struct vs_bytes inner;
+	uint8_t sig[64];
+	int64_t from = 0, until = 0;
+	return !vs_failed(vs_dcap_split_collateral(response, name, &inner, sig, NULL)) &&
+		!vs_failed(vs_json_load_object(inner, COLLATERAL_MAX, "statement", &o, NULL)) &&
+		read_time(vs_json_get(o, "issueDate"), &from) &&
+		read_time(vs_json_get(o, "nextUpdate"), &until) && from <= at_unix &&
+		at_unix <= until && (fmspc == NULL || hex_is(vs_json_get(o, "fmspc"), fmspc, 6));
+}
+
 /* (value & mask) == (given & mask), all in hexadecimal of n bytes. */
 static bool
 masked_is(const struct vs_json *given, const struct vs_json *mask, struct vs_bytes value)
@@ -303,13 +318,16 @@ open_signed(struct vs_bytes json, struct vs_bytes sig, struct vs_bytes chain_pem
 	const struct vs_dcap_expect *x, struct vs_json **ret, struct vs_err *err)
 {
 	VS_CLEANUP(vs_ev_certs_done) struct vs_ev_certs certs = {.n = 0};
+	struct vs_ev_path path = {.n = 0};
 	char name[VS_EV_CERT_NAME_MAX];
 	VS_TRY(vs_ev_certs_pem(chain_pem, &certs, err));
 	if (certs.n == 0 ||
 		strcmp(vs_ev_cert_subject(certs.v[0], name), "Intel SGX TCB Signing") != 0)
 		VS_FAIL(err, REFUSED_EVIDENCE,
 			"Intel's statement comes without its signing certificate");
-	VS_TRY(vs_ev_cert_chain(certs.v[0], &certs, x->roots, x->at_unix, NULL, err));
+	VS_TRY(vs_ev_cert_chain(certs.v[0], &certs, x->roots, x->at_unix, &path, err));
+	VS_TRY(vs_revocation_require(&path, 0,
+		&(struct vs_revocation){x->crls, x->collateral_required}, x->at_unix, err));
 	VS_TRY(vs_ev_ecdsa_verify_key(VS_EV_P256, vs_ev_cert_key(certs.v[0]), json, sig, err));
 	VS_CLEANUP(vs_json_freep) struct vs_json *root = NULL;
 	VS_TRY(vs_json_load_object(json, COLLATERAL_MAX, "Intel's statement", &root, err));
@@ -364,8 +382,8 @@ vs_dcap_check_tcb(const struct vs_dcap_quote *quote, const struct vs_dcap_pck *p
 {
 	const struct vs_dcap_collateral *c = expect->collateral;
 	if (c == NULL) {
-		vs_check_add(v, "T-A6", "TCB level", true, "an allowed status",
-			"not evaluated: Intel's statements are not at hand");
+		vs_check_add(v, "T-A6", "TCB level", !expect->collateral_required,
+			"an allowed status", "not evaluated: Intel's statements are not at hand");
 		return VS_OK;
 	}
 	VS_CLEANUP(vs_json_freep) struct vs_json *info = NULL;

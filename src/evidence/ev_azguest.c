@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "evidence/ev_crypto.h"
 #include "evidence/hcl.h"
+#include "evidence/ima.h"
 #include "evidence/quote.h"
 #include "evidence/tpm.h"
 
@@ -28,7 +29,7 @@ enum {
 #define NS_PER_S 1000000000LL
 
 struct azguest {
-	char *tcti, *lock_path, *event_log;
+	char *tcti, *lock_path, *event_log, *ima_log;
 	uint32_t pcr_mask;
 	struct vs_clock clock;
 	struct vs_rng rng;
@@ -203,18 +204,32 @@ quote_and_key(struct azguest *g, struct vs_tpm *tpm, struct vs_evidence *ev, str
 /* ---- provider ------------------------------------------------------------------------------- */
 
 static void
-read_event_log(struct azguest *g, struct vs_evidence *ev)
+read_log(struct azguest *g, const char *path, size_t max, struct vs_buf *out)
 {
-	if (g->event_log == NULL)
+	if (path == NULL)
 		return;
 	struct vs_err why = {0};
-	const vs_rc rc =
-		vs_file_read(g->event_log, EVENT_LOG_MAX, VS_FILE_KERNEL, &ev->event_log, &why);
+	out->max = max;
+	const vs_rc rc = vs_file_read(path, max, VS_FILE_KERNEL, out, &why);
 	if (!vs_failed(rc))
 		return;
 	/* A missing log is a normal state of a machine; what needs one will say so. */
-	vs_buf_reset(&ev->event_log);
-	vs_log_err(&g->log, VS_LOG_WARN, "evidence", "no event log", &why);
+	vs_buf_reset(out);
+	vs_log_err(&g->log, VS_LOG_WARN, "evidence", "a log is not there", &why);
+}
+
+/*
+ * PCR 10 is extended with every file that is measured: a quote of its own, so that the transport
+ * key is not bound to it. The list is read afterwards and is ahead of the quote.
+ */
+static vs_rc
+quote_ima(struct azguest *g, struct vs_tpm *tpm, struct vs_evidence *ev, struct vs_err *err)
+{
+	const struct vs_bytes nonce = {ev->nonce, sizeof ev->nonce};
+	if (g->ima_log == NULL)
+		return VS_OK;
+	return vs_tpm_quote(tpm, VS_TPM_AK_HANDLE, 1U << VS_IMA_PCR, nonce, &ev->ima_quote,
+		&ev->ima_quote_sig, err);
 }
 
 static vs_rc
@@ -241,7 +256,9 @@ azguest_collect(void *self, const uint8_t nonce[VS_NONCE_BYTES], int64_t deadlin
 	VS_TRY(quote_and_key(g, tpm, &ev, err));
 	if (confidential && !fresh)
 		VS_TRY(await_report(tpm, user_data, &ev, err));
-	read_event_log(g, &ev);
+	VS_TRY(quote_ima(g, tpm, &ev, err));
+	read_log(g, g->event_log, EVENT_LOG_MAX, &ev.event_log);
+	read_log(g, g->ima_log, VS_IMA_MAX, &ev.ima_list);
 	*ret = ev;
 	ev = (struct vs_evidence){.kind = VS_EVIDENCE_NONE};
 	return VS_OK;
@@ -312,6 +329,7 @@ azguest_close(void *self)
 	free(g->tcti);
 	free(g->lock_path);
 	free(g->event_log);
+	free(g->ima_log);
 	free(g);
 }
 
@@ -348,7 +366,8 @@ vs_azguest_open(const struct vs_azguest_env *env, struct vs_evidence_src *ret, s
 	g->fault = env->fault;
 	g->key_context.max = VS_TPM_BLOB_MAX;
 	if (!copy_string(env->tcti, &g->tcti) || !copy_string(env->lock_path, &g->lock_path) ||
-		!copy_string(env->event_log, &g->event_log)) {
+		!copy_string(env->event_log, &g->event_log) ||
+		!copy_string(env->ima_log, &g->ima_log)) {
 		azguest_close(g);
 		VS_FAIL(err, MEMORY, "no memory for an evidence provider");
 	}

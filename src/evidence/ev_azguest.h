@@ -15,6 +15,7 @@ struct vs_azguest_env {
 	const char *tcti; /* "device:/dev/tpmrm0", "swtpm:...", "mssim:...": see evidence/tpm.h */
 	const char *lock_path; /* flock(2) while the TPM is in use; NULL: none */
 	const char *event_log; /* the TCG log's path; NULL or absent file: empty log */
+	const char *ima_log; /* the list of measured files; NULL: not wanted, PCR 10 not quoted */
 	uint32_t pcr_mask; /* 0: PCR 0-7 */
 	struct vs_clock clock;
 	struct vs_rng rng;

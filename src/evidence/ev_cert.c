@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/asn1t.h>
 #include <openssl/bn.h>
@@ -12,18 +13,13 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
-#include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
 #include "base/codec.h"
+#include "evidence/ev_cert_impl.h"
 #include "evidence/ev_crypto.h"
 
-enum { CHAIN_DEPTH_MAX = 4, PEM_MAX = 256 * 1024, AUTH_LEVEL = 2 };
-
-struct vs_ev_cert {
-	X509 *x;
-	EVP_PKEY *key;
-};
+enum { PEM_MAX = 256 * 1024 };
 
 static vs_rc
 wrap(X509 *x, struct vs_ev_cert **ret, struct vs_err *err)
@@ -135,88 +131,6 @@ vs_ev_certs_pem(struct vs_bytes pem, struct vs_ev_certs *ret, struct vs_err *err
 	}
 }
 
-/* ---- chain ---------------------------------------------------------------------------------- */
-
-static void
-store_done(X509_STORE **store)
-{
-	X509_STORE_free(*store);
-}
-
-static void
-ctx_done(X509_STORE_CTX **ctx)
-{
-	X509_STORE_CTX_free(*ctx);
-}
-
-static void
-stack_done(STACK_OF(X509) * *stack)
-{
-	sk_X509_free(*stack);
-}
-
-static const struct vs_ev_cert *
-find_same(const struct vs_ev_certs *certs, const X509 *x)
-{
-	for (size_t i = 0; i < certs->n; i++) {
-		if (X509_cmp(certs->v[i]->x, x) == 0)
-			return certs->v[i];
-	}
-	return NULL;
-}
-
-static vs_rc
-prepare(X509_STORE_CTX *ctx, X509_STORE *store, const struct vs_ev_cert *leaf,
-	STACK_OF(X509) * helpers, int64_t at_unix, struct vs_err *err)
-{
-	if (X509_STORE_CTX_init(ctx, store, leaf->x, helpers) != 1)
-		VS_FAIL(err, MEMORY, "no memory for a chain of certificates");
-	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
-	X509_VERIFY_PARAM_set_time(param, (time_t)at_unix);
-	X509_VERIFY_PARAM_set_depth(param, CHAIN_DEPTH_MAX);
-	X509_VERIFY_PARAM_set_auth_level(param, AUTH_LEVEL);
-	/* These certificates are for no TLS purpose; "strict" asks for identifiers AMD's lack. */
-	(void)X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY);
-	return VS_OK;
-}
-
-vs_rc
-vs_ev_cert_chain(const struct vs_ev_cert *leaf, const struct vs_ev_certs *helpers,
-	const struct vs_ev_certs *roots, int64_t at_unix, const struct vs_ev_cert **ret_root,
-	struct vs_err *err)
-{
-	VS_CLEANUP(store_done) X509_STORE *store = X509_STORE_new();
-	VS_CLEANUP(stack_done) STACK_OF(X509) *stack = sk_X509_new_null();
-	VS_CLEANUP(ctx_done) X509_STORE_CTX *ctx = X509_STORE_CTX_new_ex(vs_ev_libctx(), NULL);
-	if (store == NULL || stack == NULL || ctx == NULL)
-		VS_FAIL(err, MEMORY, "no memory for a chain of certificates");
-	for (size_t i = 0; i < roots->n; i++) {
-		if (X509_STORE_add_cert(store, roots->v[i]->x) != 1)
-			VS_FAIL(err, MEMORY, "no memory for a chain of certificates");
-	}
-	for (size_t i = 0; i < helpers->n; i++) {
-		if (sk_X509_push(stack, helpers->v[i]->x) <= 0)
-			VS_FAIL(err, MEMORY, "no memory for a chain of certificates");
-	}
-	VS_TRY(prepare(ctx, store, leaf, stack, at_unix, err));
-	const int ok = X509_verify_cert(ctx);
-	const int why = X509_STORE_CTX_get_error(ctx);
-	ERR_clear_error();
-	if (ok != 1) {
-		char name[VS_EV_CERT_NAME_MAX];
-		VS_FAIL_N(err, REFUSED_EVIDENCE, why,
-			"the certificate \"%s\" does not lead to a pinned root: %s",
-			vs_ev_cert_subject(leaf, name), X509_verify_cert_error_string(why));
-	}
-	const STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(ctx);
-	const struct vs_ev_cert *root =
-		find_same(roots, sk_X509_value(chain, sk_X509_num(chain) - 1));
-	VS_REQUIRE(err, root != NULL);
-	if (ret_root != NULL)
-		*ret_root = root;
-	return VS_OK;
-}
-
 /* ---- fields --------------------------------------------------------------------------------- */
 
 static void
@@ -297,10 +211,16 @@ bool
 vs_ev_cert_signed_pss384(const struct vs_ev_cert *cert)
 {
 	const X509_ALGOR *alg = NULL;
+	X509_get0_signature(NULL, &alg, cert->x);
+	return vs_ev_alg_is_pss384(alg);
+}
+
+bool
+vs_ev_alg_is_pss384(const X509_ALGOR *alg)
+{
 	const ASN1_OBJECT *o = NULL;
 	const void *value = NULL;
 	int type = 0;
-	X509_get0_signature(NULL, &alg, cert->x);
 	X509_ALGOR_get0(&o, &type, &value, alg);
 	if (OBJ_obj2nid(o) != NID_rsassaPss || type != V_ASN1_SEQUENCE)
 		return false;
@@ -323,8 +243,8 @@ vs_ev_cert_signed_pss384(const struct vs_ev_cert *cert)
 	return is_sha384(mask);
 }
 
-static char *
-common_name(const X509_NAME *name, char out[VS_EV_CERT_NAME_MAX])
+char *
+vs_ev_name_text(const X509_NAME *name, char out[VS_EV_CERT_NAME_MAX])
 {
 	out[0] = '\0';
 	const int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
@@ -338,13 +258,13 @@ common_name(const X509_NAME *name, char out[VS_EV_CERT_NAME_MAX])
 char *
 vs_ev_cert_subject(const struct vs_ev_cert *cert, char out[VS_EV_CERT_NAME_MAX])
 {
-	return common_name(X509_get_subject_name(cert->x), out);
+	return vs_ev_name_text(X509_get_subject_name(cert->x), out);
 }
 
 char *
 vs_ev_cert_issuer(const struct vs_ev_cert *cert, char out[VS_EV_CERT_NAME_MAX])
 {
-	return common_name(X509_get_issuer_name(cert->x), out);
+	return vs_ev_name_text(X509_get_issuer_name(cert->x), out);
 }
 
 static void
@@ -428,4 +348,21 @@ vs_ev_cert_valid_at(const struct vs_ev_cert *cert, int64_t at_unix)
 	time_t at = (time_t)at_unix;
 	return X509_cmp_time(X509_get0_notBefore(cert->x), &at) < 0 &&
 		X509_cmp_time(X509_get0_notAfter(cert->x), &at) > 0;
+}
+
+bool
+vs_ev_cert_is_ca(const struct vs_ev_cert *cert)
+{
+	return X509_check_ca(cert->x) != 0;
+}
+
+int64_t
+vs_ev_cert_not_before(const struct vs_ev_cert *cert)
+{
+	struct tm tm = {0};
+	if (ASN1_TIME_to_tm(X509_get0_notBefore(cert->x), &tm) != 1) {
+		ERR_clear_error();
+		return INT64_MAX;
+	}
+	return (int64_t)timegm(&tm);
 }

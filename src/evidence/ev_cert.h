@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* X.509 certificates of hardware vendors: pinned roots, odd extensions, no revocation. */
+/* X.509 certificates of hardware vendors: pinned roots, odd extensions. */
 #ifndef VS_EVIDENCE_EV_CERT_H
 #define VS_EVIDENCE_EV_CERT_H
 
@@ -8,7 +8,12 @@
 struct vs_ev_cert;
 struct evp_pkey_st;
 
-enum { VS_EV_CERTS_MAX = 12, VS_EV_CERT_DER_MAX = 128 * 1024, VS_EV_CERT_NAME_MAX = 128 };
+enum {
+	VS_EV_CERTS_MAX = 12,
+	VS_EV_CERT_DER_MAX = 128 * 1024,
+	VS_EV_CERT_NAME_MAX = 128,
+	VS_EV_PATH_MAX = 6,
+};
 
 /* Owned; empty with vs_ev_certs_done. */
 struct vs_ev_certs {
@@ -29,13 +34,19 @@ VS_RC vs_ev_certs_pem(struct vs_bytes pem, struct vs_ev_certs *ret, struct vs_er
 VS_RC vs_ev_certs_add(struct vs_ev_certs *certs, struct vs_ev_cert *cert, struct vs_err *err);
 void vs_ev_certs_done(struct vs_ev_certs *certs);
 
+/* A chain that was verified: the leaf first, the pinned root last. Borrowed. */
+struct vs_ev_path {
+	size_t n;
+	const struct vs_ev_cert *v[VS_EV_PATH_MAX];
+};
+
 /*
  * leaf <- intermediates <- one of roots, each valid at that time, CA flags and key usages right.
- * helpers are never trusted by themselves. ret_root may be NULL; else the root that was reached.
+ * helpers are never trusted by themselves. ret may be NULL. Nothing is asked about revocation here.
  * Errors: REFUSED_EVIDENCE with the reason, MEMORY.
  */
 VS_RC vs_ev_cert_chain(const struct vs_ev_cert *leaf, const struct vs_ev_certs *helpers,
-	const struct vs_ev_certs *roots, int64_t at_unix, const struct vs_ev_cert **ret_root,
+	const struct vs_ev_certs *roots, int64_t at_unix, struct vs_ev_path *ret,
 	struct vs_err *err);
 
 /* Value of an extension (what its OCTET STRING holds); empty when absent. Borrowed. */
@@ -60,6 +71,10 @@ VS_RC vs_ev_cert_signed_by(
 /* Borrowed, never NULL. */
 struct evp_pkey_st *vs_ev_cert_key(const struct vs_ev_cert *cert);
 bool vs_ev_cert_same(const struct vs_ev_cert *a, const struct vs_ev_cert *b);
+/* May it sign certificates, as its basic constraints say? */
+bool vs_ev_cert_is_ca(const struct vs_ev_cert *cert);
+/* Start of its validity; INT64_MAX when that cannot be read. */
+int64_t vs_ev_cert_not_before(const struct vs_ev_cert *cert);
 /* notBefore <= at <= notAfter */
 bool vs_ev_cert_valid_at(const struct vs_ev_cert *cert, int64_t at_unix);
 

@@ -173,6 +173,53 @@ vs_ev_rsa_verify(struct vs_bytes n, uint32_t e, struct vs_bytes data, struct vs_
 	return VS_OK;
 }
 
+static bool
+is_rsa(EVP_PKEY *key, int min_bits, struct vs_bytes sig)
+{
+	return EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && EVP_PKEY_get_bits(key) >= min_bits &&
+		EVP_PKEY_get_bits(key) <= RSA_MAX * 8 && sig.n == (size_t)EVP_PKEY_get_size(key);
+}
+
+vs_rc
+vs_ev_pss384_verify(
+	struct evp_pkey_st *key, struct vs_bytes data, struct vs_bytes sig, struct vs_err *err)
+{
+	enum { SALT = 48 };
+	VS_TRY(ready(err));
+	VS_CLEANUP(mdctx_done) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *pctx = NULL;
+	if (ctx == NULL)
+		VS_FAIL(err, MEMORY, "no memory for a signature");
+	if (!is_rsa(key, RSA_MIN * 8, sig) ||
+		EVP_DigestVerifyInit_ex(ctx, &pctx, "SHA384", libctx, NULL, key, NULL) != 1 ||
+		EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) != 1 ||
+		EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, SALT) != 1 ||
+		EVP_PKEY_CTX_set_rsa_mgf1_md_name(pctx, "SHA384", NULL) != 1 ||
+		EVP_DigestVerify(ctx, sig.p, sig.n, data.p, data.n) != 1)
+		return refuse(err, "the PS384 signature does not verify");
+	return VS_OK;
+}
+
+vs_rc
+vs_ev_verify_hash(struct evp_pkey_st *key, unsigned min_rsa_bits, enum vs_hash h,
+	struct vs_bytes hash, struct vs_bytes sig, struct vs_err *err)
+{
+	VS_TRY(ready(err));
+	VS_CLEANUP(pctx_done) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(libctx, key, NULL);
+	const bool rsa = EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA;
+	if (ctx == NULL)
+		VS_FAIL(err, MEMORY, "no memory for a signature");
+	if (hash.n == 0 || hash.n != vs_ev_hash_size(h) || fetched[h] == NULL ||
+		(rsa ? !is_rsa(key, (int)min_rsa_bits, sig)
+		     : EVP_PKEY_get_base_id(key) != EVP_PKEY_EC) ||
+		EVP_PKEY_verify_init(ctx) != 1 ||
+		(rsa && EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) != 1) ||
+		EVP_PKEY_CTX_set_signature_md(ctx, fetched[h]) != 1 ||
+		EVP_PKEY_verify(ctx, sig.p, sig.n, hash.p, hash.n) != 1)
+		return refuse(err, "the signature of a hash does not verify");
+	return VS_OK;
+}
+
 static size_t
 curve_bytes(enum vs_ev_curve curve)
 {

@@ -38,7 +38,17 @@ VS_RC vs_ev_ecdsa_verify(enum vs_ev_curve curve, struct vs_bytes point, struct v
 VS_RC vs_ev_ecdsa_verify_key(enum vs_ev_curve curve, struct evp_pkey_st *key, struct vs_bytes data,
 	struct vs_bytes sig, struct vs_err *err);
 
-/* For ev_cert.c. NULL when libcrypto cannot be used. */
+/* RSA-PSS, SHA-384, MGF1 with SHA-384, salt of 48 bytes, 2048 bits or more. Errors as above. */
+VS_RC vs_ev_pss384_verify(
+	struct evp_pkey_st *key, struct vs_bytes data, struct vs_bytes sig, struct vs_err *err);
+/*
+ * A hash that was signed by itself, as Linux signs files: RSASSA-PKCS1-v1_5 of at least so many
+ * bits, or ECDSA in DER. Errors as above.
+ */
+VS_RC vs_ev_verify_hash(struct evp_pkey_st *key, unsigned min_rsa_bits, enum vs_hash h,
+	struct vs_bytes hash, struct vs_bytes sig, struct vs_err *err);
+
+/* For the ev_*.c files. NULL when libcrypto cannot be used. */
 struct ossl_lib_ctx_st *vs_ev_libctx(void);
 
 #endif

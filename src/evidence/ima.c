@@ -105,11 +105,24 @@ extend(const struct vs_ima_entry *e, enum vs_hash bank, uint8_t *pcr, bool padde
 	return vs_ev_hash(bank, parts, 2, pcr, err);
 }
 
-vs_rc
-vs_ima_replay(struct vs_bytes list, enum vs_hash bank, struct vs_bytes quoted,
+static vs_rc
+is_quoted(const uint8_t *pcr, enum vs_hash bank, struct vs_bytes quoted, bool is_digest, bool *ret,
+	struct vs_err *err)
+{
+	uint8_t digest[VS_HASH_MAX_BYTES];
+	const struct vs_bytes value = {pcr, vs_ev_hash_size(bank)};
+	if (quoted.n != value.n)
+		return VS_OK;
+	if (is_digest)
+		VS_TRY(vs_ev_hash(bank, &value, 1, digest, err));
+	*ret = memcmp(is_digest ? digest : pcr, quoted.p, quoted.n) == 0;
+	return VS_OK;
+}
+
+static vs_rc
+replay(struct vs_bytes list, enum vs_hash bank, struct vs_bytes quoted, bool is_digest,
 	struct vs_ima_replay *ret, struct vs_err *err)
 {
-	enum { IMA_PCR = 10 };
 	struct vs_ima_replay out = {.n_entries = 0};
 	uint8_t pcr[2][VS_HASH_MAX_BYTES] = {{0}, {0}};
 	const size_t size = vs_ev_hash_size(bank);
@@ -126,14 +139,16 @@ vs_ima_replay(struct vs_bytes list, enum vs_hash bank, struct vs_bytes quoted,
 		if (out.n_entries++ == VS_IMA_ENTRIES_MAX)
 			VS_FAIL(err, LIMIT, "a list of more than %d measured files",
 				VS_IMA_ENTRIES_MAX);
-		if (e.pcr != IMA_PCR)
+		if (e.pcr != VS_IMA_PCR)
 			continue;
 		violations += e.violation;
 		wrong += !e.violation && !vs_ima_hash_fits(&e);
 		for (int i = 0; i < 2; i++) {
 			VS_TRY(extend(&e, bank, pcr[i], i == 1, err));
-			if (!out.matched && quoted.n == size &&
-				memcmp(pcr[i], quoted.p, size) == 0) {
+			if (out.matched)
+				continue;
+			VS_TRY(is_quoted(pcr[i], bank, quoted, is_digest, &out.matched, err));
+			if (out.matched) {
 				out.matched = true;
 				out.n_covered = out.n_entries;
 				out.n_violations = violations;
@@ -144,4 +159,18 @@ vs_ima_replay(struct vs_bytes list, enum vs_hash bank, struct vs_bytes quoted,
 	memcpy(out.last, pcr[0], size);
 	*ret = out;
 	return VS_OK;
+}
+
+vs_rc
+vs_ima_replay(struct vs_bytes list, enum vs_hash bank, struct vs_bytes quoted,
+	struct vs_ima_replay *ret, struct vs_err *err)
+{
+	return replay(list, bank, quoted, false, ret, err);
+}
+
+vs_rc
+vs_ima_replay_digest(struct vs_bytes list, enum vs_hash bank, struct vs_bytes digest,
+	struct vs_ima_replay *ret, struct vs_err *err)
+{
+	return replay(list, bank, digest, true, ret, err);
 }

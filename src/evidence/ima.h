@@ -4,9 +4,15 @@
 #define VS_EVIDENCE_IMA_H
 
 #include "crypto/hash.h"
+#include "evidence/ev_cert.h"
 #include "vouchsafe/provider.h"
 
-enum { VS_IMA_MAX = 32 << 20, VS_IMA_ENTRIES_MAX = 1 << 20, VS_IMA_FIELDS_MAX = 16 };
+enum {
+	VS_IMA_MAX = 32 << 20,
+	VS_IMA_ENTRIES_MAX = 1 << 20,
+	VS_IMA_FIELDS_MAX = 16,
+	VS_IMA_PCR = 10,
+};
 
 struct vs_ima_entry {
 	uint32_t pcr;
@@ -40,5 +46,30 @@ struct vs_ima_replay {
  */
 VS_RC vs_ima_replay(struct vs_bytes list, enum vs_hash bank, struct vs_bytes quoted,
 	struct vs_ima_replay *ret, struct vs_err *err);
+/* The same with the bank's hash of the value, which is what a quote of PCR 10 alone holds. */
+VS_RC vs_ima_replay_digest(struct vs_bytes list, enum vs_hash bank, struct vs_bytes digest,
+	struct vs_ima_replay *ret, struct vs_err *err);
+
+/* Whose signatures of files count. The dates of the certificates are not asked, as in the kernel.
+ */
+struct vs_ima_keys {
+	const struct vs_ev_certs *certs;
+	unsigned min_rsa_bits; /* 0: 2048 */
+};
+
+struct vs_ima_files {
+	size_t n_files, n_signed, n_unsigned, n_bad; /* n_files is the sum of the others */
+	size_t n_other; /* no files: a command line, a policy */
+	char first[96]; /* of those that are not signed well: path, quoted */
+};
+
+/*
+ * The signatures of the first n_covered entries, over the file hashes in them. What counts: a
+ * signature of version 2 in "ima-sig", "ima-sigv2" or "ima-modsig", SHA-256 or longer, by a key
+ * whose identifier ends with the four bytes that it names. The first entry may be the kernel's
+ * "boot_aggregate", which is no file. Errors: FORMAT, LIMIT.
+ */
+VS_RC vs_ima_check_files(struct vs_bytes list, size_t n_covered, const struct vs_ima_keys *keys,
+	struct vs_ima_files *ret, struct vs_err *err);
 
 #endif

@@ -2,15 +2,18 @@
 noinst_LTLIBRARIES += libvsevidence.la
 libvsevidence_la_SOURCES = \
 	%D%/akcert.c \
+	%D%/cbor.c %D%/cbor.h \
 	%D%/check.c %D%/check.h \
+	%D%/collateral.c %D%/collateral.h \
 	%D%/dcap.c %D%/dcap.h %D%/dcap_tcb.c \
 	%D%/ev_azguest.c %D%/ev_azguest.h \
-	%D%/ev_cert.c %D%/ev_cert.h \
+	%D%/ev_cert.c %D%/ev_cert.h %D%/ev_cert_impl.h \
+	%D%/ev_chain.c %D%/ev_crl.c %D%/ev_crl.h \
 	%D%/ev_crypto.c %D%/ev_crypto.h \
 	%D%/eventlog.c %D%/eventlog.h \
 	%D%/evidence.c \
 	%D%/hcl.c %D%/hcl.h \
-	%D%/ima.c %D%/ima.h \
+	%D%/ima.c %D%/ima.h %D%/ima_files.c \
 	%D%/quote.c %D%/quote.h \
 	%D%/roots.c %D%/roots.h \
 	%D%/saved.c \
@@ -19,6 +22,7 @@ libvsevidence_la_SOURCES = \
 	%D%/tpm.c %D%/tpm.h %D%/tpm_impl.h \
 	%D%/tpm_check.c %D%/tpm_key.c %D%/tpm_nv.c \
 	%D%/tpm_link.c %D%/tpm_link.h \
+	%D%/uvm.c %D%/uvm.h \
 	%D%/verify.c %D%/verify.h %D%/verify_impl.h %D%/verify_boot.c
 libvsevidence_la_CFLAGS = $(AM_CFLAGS) $(TSS_CFLAGS) $(CRYPTO_CFLAGS)
 libvsevidence_la_LIBADD = $(TSS_LIBS) $(CRYPTO_LIBS)
@@ -41,6 +45,21 @@ tests_unit_test_evidence_set_SOURCES = tests/unit/test_evidence_set.c tests/evid
 tests_unit_test_evidence_set_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_evidence_set_LDADD = libvsevidence.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) -lcmocka
 TESTS += tests/unit/test_evidence_set
+
+check_PROGRAMS += tests/unit/test_evidence_crl
+tests_unit_test_evidence_crl_SOURCES = tests/unit/test_evidence_crl.c tests/unit/pkikit.c tests/unit/pkikit.h \
+	tests/evidence/data.c tests/evidence/data.h
+tests_unit_test_evidence_crl_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_evidence_crl_LDADD = libvsevidence.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) -lcmocka
+TESTS += tests/unit/test_evidence_crl
+
+check_PROGRAMS += tests/unit/test_evidence_uvm
+tests_unit_test_evidence_uvm_SOURCES = tests/unit/test_evidence_uvm.c tests/unit/cosekit.c tests/unit/cosekit.h \
+	tests/unit/pkikit.c tests/unit/pkikit.h \
+	tests/evidence/data.c tests/evidence/data.h
+tests_unit_test_evidence_uvm_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_evidence_uvm_LDADD = libvsevidence.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) -lcmocka
+TESTS += tests/unit/test_evidence_uvm
 
 check_PROGRAMS += tests/unit/test_evidence_log
 tests_unit_test_evidence_log_SOURCES = tests/unit/test_evidence_log.c tests/evidence/data.c tests/evidence/data.h

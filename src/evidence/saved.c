@@ -15,7 +15,7 @@
 #include "evidence/roots.h"
 #include "evidence/verify.h"
 
-enum { PART_MAX = 8 << 20, PATH_CHARS = 512, PCR_LINES_MAX = 4096 };
+enum { PART_MAX = 32 << 20, PATH_CHARS = 512, PCR_LINES_MAX = 4096 };
 
 struct part {
 	const char *name;
@@ -39,6 +39,9 @@ static const struct part parts[] = {
 	PART("enc_certify.msg", enc_certify, false),
 	PART("enc_certify.sig", enc_certify_sig, false),
 	PART("eventlog.bin", event_log, false),
+	PART("ima.bin", ima_list, false),
+	PART("ima_quote.msg", ima_quote, false),
+	PART("ima_quote.sig", ima_quote_sig, false),
 };
 
 static struct vs_buf *

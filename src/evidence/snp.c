@@ -177,8 +177,8 @@ vs_snp_tcb_le(const struct vs_snp_tcb *a, const struct vs_snp_tcb *b)
 /* ---- certificate ---------------------------------------------------------------------------- */
 
 /* "Milan-B0", "Genoa", "Turin-...": an IA5String, in VLEKs without the stepping. */
-static enum vs_snp_gen
-product_of(const struct vs_ev_cert *cert)
+enum vs_snp_gen
+vs_snp_product(const struct vs_ev_cert *cert)
 {
 	static const enum vs_snp_gen gens[] = {VS_SNP_MILAN, VS_SNP_GENOA, VS_SNP_TURIN};
 	const struct vs_bytes v = vs_ev_cert_ext(cert, OID_AMD "2");
@@ -228,9 +228,13 @@ print_tcb(const struct vs_snp_tcb *t, char out[64])
 static void
 check_chain(const struct vs_ev_cert *signer, const struct vs_snp_expect *x, struct vs_verdict *v)
 {
+	struct vs_ev_path path = {.n = 0};
 	struct vs_err why = {0};
-	vs_rc rc = vs_ev_cert_chain(signer, x->helpers, x->roots, x->at_unix, NULL, &why);
+	vs_rc rc = vs_ev_cert_chain(signer, x->helpers, x->roots, x->at_unix, &path, &why);
 	vs_check_rc(v, "T-A3", "SNP certificate chain", rc, "chain to a pinned AMD root", &why);
+	if (!vs_failed(rc))
+		vs_revocation_check(
+			&path, 1, &x->revocation, x->at_unix, "SNP certificate revocation", v);
 	bool pss = vs_ev_cert_signed_pss384(signer);
 	for (size_t i = 0; i < x->helpers->n; i++)
 		pss = pss && vs_ev_cert_signed_pss384(x->helpers->v[i]);
@@ -247,7 +251,7 @@ check_certificate(
 	const char *cn = vlek ? "SEV-VLEK" : "SEV-VCEK";
 	vs_check_add(v, "T-A3", "SNP certificate kind",
 		strcmp(vs_ev_cert_subject(signer, name), cn) == 0, cn, "%s", name);
-	const enum vs_snp_gen product = product_of(signer);
+	const enum vs_snp_gen product = vs_snp_product(signer);
 	const enum vs_snp_gen gen = r->gen != VS_SNP_GEN_NONE ? r->gen : product;
 	vs_check_add(v, "T-A3", "SNP product", product != VS_SNP_GEN_NONE && product == gen,
 		vs_snp_gen_name(gen), "%s", vs_snp_gen_name(product));

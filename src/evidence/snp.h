@@ -3,7 +3,7 @@
 #ifndef VS_EVIDENCE_SNP_H
 #define VS_EVIDENCE_SNP_H
 
-#include "evidence/ev_cert.h"
+#include "evidence/ev_crl.h"
 #include "vouchsafe/provider.h"
 
 enum vs_snp_gen { VS_SNP_GEN_NONE = 0, VS_SNP_MILAN, VS_SNP_GENOA, VS_SNP_TURIN };
@@ -41,6 +41,8 @@ struct vs_snp_tcb vs_snp_tcb_of(enum vs_snp_gen gen, struct vs_bytes raw);
 /* Every component of a is at most that of b. */
 bool vs_snp_tcb_le(const struct vs_snp_tcb *a, const struct vs_snp_tcb *b);
 const char *vs_snp_gen_name(enum vs_snp_gen gen);
+/* The product that a VCEK or VLEK says it is of; NONE when it says nothing known. */
+enum vs_snp_gen vs_snp_product(const struct vs_ev_cert *signer);
 
 struct vs_snp_expect {
 	int64_t at_unix;
@@ -56,6 +58,7 @@ struct vs_snp_expect {
 	const uint8_t (*measurements)[48];
 	const uint8_t (*id_keys)[48];
 	struct vs_bytes host_data; /* 32 bytes; empty: not asked */
+	struct vs_revocation revocation; /* AMD lists ASKs and ASVKs, no leaves */
 };
 
 /*

@@ -85,6 +85,9 @@ check_snp(struct vs_verify *s, struct vs_err *err)
 	x.at_unix = s->x->at_unix;
 	x.roots = &s->x->roots->amd;
 	x.helpers = &helpers;
+	x.revocation =
+		(struct vs_revocation){s->x->collateral != NULL ? &s->x->collateral->crls : NULL,
+			s->x->collateral_required};
 	return vs_snp_verify(&report, certs.v[0], &x, s->v, err);
 }
 
@@ -94,7 +97,7 @@ check_tdx(struct vs_verify *s, struct vs_err *err)
 	struct vs_dcap_quote q;
 	struct vs_err why = {0};
 	char a[64], b[64];
-	const vs_rc rc = vs_dcap_parse(vs_buf_view(&s->ev->td_quote), &q, &why);
+	vs_rc rc = vs_dcap_parse(vs_buf_view(&s->ev->td_quote), &q, &why);
 	if (!vs_check_rc(s->v, "T-A3", "TD quote", rc, "a known form", &why))
 		return VS_OK;
 	const struct vs_bytes wanted = vs_hcl_report_data(&s->hcl);
@@ -102,10 +105,20 @@ check_tdx(struct vs_verify *s, struct vs_err *err)
 		q.tee == VS_DCAP_TDX && vs_bytes_eq(q.report_data, wanted), vs_check_hex(wanted, a),
 		"%s", vs_check_hex(q.report_data, b));
 	vs_td_report_check(s->hcl.report, &q, s->v);
+	struct vs_dcap_collateral statements;
+	uint8_t sig[2][64];
+	bool has = false;
+	if (s->x->collateral != NULL) {
+		rc = vs_collateral_intel(s->x->collateral, sig, &statements, &has, &why);
+		if (vs_failed(rc))
+			vs_check_rc(s->v, "T-A6", "Intel's statements", rc, "a known form", &why);
+	}
 	const struct vs_dcap_expect x = {.at_unix = s->x->at_unix,
 		.roots = &s->x->roots->intel,
 		.allow_debug = s->x->snp.allow_debug,
-		.collateral = s->x->collateral,
+		.collateral = has && !vs_failed(rc) ? &statements : NULL,
+		.collateral_required = s->x->collateral_required,
+		.crls = s->x->collateral != NULL ? &s->x->collateral->crls : NULL,
 		.allowed_status = s->x->allowed_tcb_status};
 	return vs_dcap_verify(&q, &x, s->v, err);
 }
@@ -207,6 +220,7 @@ check_ak(struct vs_verify *s, struct vs_err *err)
 		check_ak_public(s);
 	if (s->ev->ak_cert.n != 0 || !s->confidential)
 		return vs_akcert_check(vs_buf_view(&s->ev->ak_cert), s->ak_n, s->x->roots,
+			s->x->collateral != NULL ? &s->x->collateral->vtpm_helpers : NULL,
 			s->x->at_unix, !s->confidential, s->v, err);
 	return VS_OK;
 }

@@ -28,6 +28,7 @@ vs_attempt_open_source(struct vs_services *s, struct vs_evidence_src *ret, struc
 		.tcti = s->env.conf->tcti,
 		.lock_path = s->tpm_lock,
 		.event_log = s->env.conf->event_log,
+		.ima_log = s->env.token->ima != VS_CONF_IMA_OFF ? s->env.conf->ima_log : NULL,
 		.pcr_mask = s->env.token->pcr_mask,
 		.clock = s->env.clock,
 		.rng = s->env.rng,
@@ -254,6 +255,7 @@ vs_services_free(struct vs_services *s)
 		vs_trust_free(s->providers[i].trust);
 	vs_certs_free(s->release_anchors);
 	vs_roots_done(&s->roots);
+	vs_ev_certs_done(&s->ima_keys);
 	vs_policy_unref(s->policy);
 	vs_ossl_unref(s->ossl);
 	pthread_mutex_destroy(&s->said_lock);

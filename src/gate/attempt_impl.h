@@ -8,7 +8,9 @@
 #include "attest/maa.h"
 #include "attest/trust.h"
 #include "conf/policy.h"
+#include "evidence/collateral.h"
 #include "evidence/roots.h"
+#include "evidence/verify.h"
 #include "gate/attempt.h"
 #include "keys/akv.h"
 #include "net/http.h"
@@ -31,6 +33,8 @@ struct vs_services {
 	struct vs_policy *policy; /* NULL: none, which denies */
 	struct vs_certs *release_anchors;
 	struct vs_roots roots; /* of hardware; empty unless some evidence is checked here */
+	struct vs_ev_certs ima_keys; /* whose signatures of files count */
+	_Atomic int64_t collateral_after_ns; /* nothing is fetched before: the last try failed */
 	struct vs_cred cred;
 	struct vs_akv *akv;
 	size_t n_providers;
@@ -57,13 +61,31 @@ VS_RC vs_attempt_lock_source(
 
 /* Reads s->roots where a setting needs them. Errors: CONFIG_MODE, CONFIG_FILE, FORMAT, MEMORY. */
 VS_RC vs_attempt_roots(struct vs_services *s, struct vs_err *err);
+/* What vendors published, for one attempt. Owned; empty with vs_attempt_collateral_done. */
+struct vs_own_collateral {
+	struct vs_collateral c;
+	struct vs_buf fresh[VS_COLL_COUNT_]; /* fetched just now, not yet seen to be good */
+};
+/*
+ * Setting collateral's folder; what it lacks comes from the cache in state-dir or, where amd-kds or
+ * intel-pccs are set, from there, as far as this evidence needs it. What cannot be fetched is left
+ * out, with a line in the log: the checks say what that means.
+ * Errors: CONFIG_FILE, FORMAT (of the folder), LIMIT, MEMORY.
+ */
+VS_RC vs_attempt_collateral(struct vs_services *s, const struct vs_evidence *ev,
+	int64_t deadline_boot_ns, struct vs_own_collateral *ret, struct vs_err *err);
+/* Evidence was accepted with it: what was fetched goes into the cache. */
+void vs_attempt_collateral_keep(struct vs_services *s, struct vs_own_collateral *own);
+void vs_attempt_collateral_done(struct vs_own_collateral *own);
+
 /*
  * Settings local-evidence and service-evidence: each check that is made joins v, as advisory with
  * warn. Errors: REFUSED_EVIDENCE with require; MEMORY, CRYPTO, INTERNAL.
  */
 VS_RC vs_attempt_local_evidence(struct vs_services *s, const struct vs_evidence *ev,
-	struct vs_verdict *v, struct vs_err *err);
+	const struct vs_collateral *collateral, struct vs_verdict *v, struct vs_err *err);
 VS_RC vs_attempt_service_evidence(struct vs_services *s, struct vs_bytes token,
-	const struct vs_jwks *jwks, struct vs_verdict *v, struct vs_err *err);
+	const struct vs_jwks *jwks, const struct vs_collateral *collateral, struct vs_verdict *v,
+	struct vs_err *err);
 
 #endif

@@ -101,6 +101,7 @@ struct run {
 	struct vs_evidence evidence;
 	struct vs_buf token;
 	char request_id[80];
+	struct vs_own_collateral collateral;
 	struct vs_verdict own; /* what was checked here beside the token */
 };
 
@@ -114,6 +115,7 @@ run_freep(struct run **p)
 	if (r->src.ops != NULL)
 		r->src.ops->close(r->src.self);
 	vs_evidence_done(&r->evidence);
+	vs_attempt_collateral_done(&r->collateral);
 	vs_buf_done(&r->token);
 	free(r);
 }
@@ -206,7 +208,8 @@ judge(struct run *r, struct vs_token_facts *facts, struct vs_verdict *verdict, s
 		.key = &key,
 	};
 	VS_TRY(vs_validate(&in, facts, verdict, NULL, err));
-	VS_TRY(vs_attempt_service_evidence(r->s, vs_buf_view(&r->token), jwks, verdict, err));
+	VS_TRY(vs_attempt_service_evidence(
+		r->s, vs_buf_view(&r->token), jwks, &r->collateral.c, verdict, err));
 	vs_check_finish(verdict);
 	return VS_OK;
 }
@@ -261,6 +264,16 @@ make_result(struct run *r, struct vs_token_facts *facts, const struct vs_verdict
 	return VS_OK;
 }
 
+static bool
+all_good(const struct vs_verdict *v)
+{
+	for (size_t i = 0; i < v->n_checks; i++) {
+		if (!v->checks[i].passed)
+			return false;
+	}
+	return v->n_checks != 0;
+}
+
 /* A fresh nonce, a fresh transport key and fresh evidence for each provider that is tried. */
 static VS_RC
 try_provider(struct vs_services *s, struct vs_provider *provider, struct side *amd,
@@ -282,9 +295,14 @@ try_provider(struct vs_services *s, struct vs_provider *provider, struct side *a
 	start(&signers, fetch_signers);
 	VS_TRY(collect(r, err));
 	VS_TRY(complete_evidence(r, err));
-	const vs_rc own = vs_attempt_local_evidence(s, &r->evidence, &r->own, err);
+	VS_TRY(vs_attempt_collateral(s, &r->evidence, deadline_boot_ns, &r->collateral, err));
+	const vs_rc own =
+		vs_attempt_local_evidence(s, &r->evidence, &r->collateral.c, &r->own, err);
 	*verdict = r->own;
 	VS_TRY(own);
+	/* With warn a failed check does not end the attempt, and nothing is kept either. */
+	if (all_good(&r->own))
+		vs_attempt_collateral_keep(s, &r->collateral);
 	VS_TRY(ask_provider(r, err));
 	finish(&signers);
 	VS_TRY(judge_all(r, &facts, verdict, err));

@@ -17,7 +17,7 @@ TESTS += tests/unit/test_gate
 noinst_LTLIBRARIES += libvsattempt.la
 libvsattempt_la_SOURCES = \
 	%D%/attempt.c %D%/attempt.h %D%/attempt_impl.h \
-	%D%/attest_run.c \
+	%D%/attest_run.c %D%/collateral.c \
 	%D%/local_evidence.c \
 	%D%/service_evidence.c %D%/service_evidence.h
 
@@ -46,7 +46,8 @@ tests_unit_test_service_evidence_LDADD = $(tests_lab_test_attempt_LDADD)
 TESTS += tests/unit/test_service_evidence
 
 check_PROGRAMS += tests/unit/test_service_snp
-tests_unit_test_service_snp_SOURCES = tests/unit/test_service_snp.c
+tests_unit_test_service_snp_SOURCES = tests/unit/test_service_snp.c tests/unit/cosekit.c tests/unit/cosekit.h \
+	tests/unit/pkikit.c tests/unit/pkikit.h
 tests_unit_test_service_snp_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/tools
 tests_unit_test_service_snp_LDADD = libvslabmachine.la $(tests_lab_test_attempt_LDADD)
 TESTS += tests/unit/test_service_snp

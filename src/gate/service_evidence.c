@@ -217,6 +217,7 @@ check_sgx(struct look *k, struct vs_bytes value, bool old, struct vs_err *err)
 		return VS_OK;
 	const struct vs_dcap_expect dx = {.at_unix = k->x->at_unix,
 		.roots = &k->x->roots->intel,
+		.crls = k->x->collateral != NULL ? &k->x->collateral->crls : NULL,
 		.allow_debug = k->x->allow_debug};
 	VS_TRY(vs_dcap_verify(&q, &dx, k->v, err));
 	VS_TRY(check_whole_chain(k, q.certs, err));
@@ -240,8 +241,32 @@ json_blob(const struct vs_json *o, const char *name, struct vs_buf *out, struct 
 	return vs_failed(rc) ? vs_err_while(rc, err, "reading %s", name) : rc;
 }
 
+/* {"Uvm":[one endorsement]}; none leaves ret empty, for the measurement may be listed. */
 static VS_RC
-read_snp(struct vs_bytes value, struct vs_buf *report, struct vs_buf *pem, struct vs_err *err)
+read_endorsement(const struct vs_json *o, struct vs_buf *ret, struct vs_err *err)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf raw = {.max = SNP_JSON_MAX};
+	VS_CLEANUP(vs_json_freep) struct vs_json *e = NULL;
+	struct vs_bytes text = {0};
+
+	if (vs_json_get(o, "Endorsements") == NULL)
+		return VS_OK;
+	VS_TRY(json_blob(o, "Endorsements", &raw, err));
+	VS_TRY(vs_json_load_object(
+		vs_buf_view(&raw), SNP_JSON_MAX, "service's endorsements", &e, err));
+	const struct vs_json *list = vs_json_get(e, "Uvm");
+	if (list == NULL)
+		return VS_OK;
+	if (vs_json_kind(list) != VS_JSON_ARRAY || vs_json_count(list) != 1 ||
+		!vs_json_bytes(vs_json_at(list, 0), &text))
+		VS_FAIL(err, FORMAT, "the service's evidence does not have one endorsement");
+	const vs_rc rc = vs_b64url_decode(text, ret, err);
+	return vs_failed(rc) ? vs_err_while(rc, err, "reading an endorsement") : rc;
+}
+
+static VS_RC
+read_snp(struct vs_bytes value, struct vs_buf *report, struct vs_buf *pem, struct vs_buf *cose,
+	struct vs_err *err)
 {
 	VS_CLEANUP(vs_json_freep) struct vs_json *o = NULL;
 	struct vs_bytes text = {0};
@@ -250,6 +275,7 @@ read_snp(struct vs_bytes value, struct vs_buf *report, struct vs_buf *pem, struc
 		VS_FAIL(err, FORMAT, "the service's evidence is no UTF8String");
 	VS_TRY(vs_json_load_object(text, SNP_JSON_MAX, "service's evidence", &o, err));
 	VS_TRY(json_blob(o, "SnpReport", report, err));
+	VS_TRY(read_endorsement(o, cose, err));
 	return json_blob(o, "VcekCertChain", pem, err);
 }
 
@@ -276,8 +302,38 @@ verify_snp(
 	const struct vs_snp_expect sx = {.at_unix = k->x->at_unix,
 		.roots = &roots->amd,
 		.helpers = &helpers,
+		.revocation = {k->x->collateral != NULL ? &k->x->collateral->crls : NULL, false},
 		.allow_debug = k->x->allow_debug};
 	return vs_snp_verify(report, certs.v[0], &sx, k->v, err);
+}
+
+/*
+ * Listed by hand, or endorsed by whom it must be. An endorsement that is there and wrong refuses,
+ * whatever is listed: the service would not send one.
+ */
+static VS_RC
+check_measurement(
+	struct look *k, struct vs_bytes measurement, struct vs_bytes cose, struct vs_err *err)
+{
+	struct vs_uvm uvm = {.svn = 0};
+	struct vs_err why = {0};
+	char a[64], b[64];
+
+	if (cose.n == 0) {
+		(void)check_listed(k, "service container's measurement", measurement);
+		return VS_OK;
+	}
+	const vs_rc rc = vs_uvm_verify(cose, &k->x->uvm, &uvm, &why);
+	if (rc.code == VS_E_MEMORY || rc.code == VS_E_CRYPTO)
+		return vs_err_while(rc, err, "reading the endorsement of the service's container");
+	if (!vs_check_rc(k->v, RULE, "service container's endorsement", rc,
+		    "signed by Microsoft's issuer for utility VMs", &why))
+		return VS_OK;
+	vs_check_add(k->v, RULE, "service container's measurement",
+		vs_bytes_eq(measurement, vs_bytes_of(uvm.measurement, sizeof uvm.measurement)),
+		vs_check_hex(vs_bytes_of(uvm.measurement, sizeof uvm.measurement), a),
+		"%s (endorsed as version %u)", vs_check_hex(measurement, b), uvm.svn);
+	return VS_OK;
 }
 
 static VS_RC
@@ -285,6 +341,7 @@ check_snp(struct look *k, struct vs_bytes value, struct vs_bytes kind, struct vs
 {
 	VS_CLEANUP(vs_buf_done) struct vs_buf raw = {0};
 	VS_CLEANUP(vs_buf_done) struct vs_buf pem = {0};
+	VS_CLEANUP(vs_buf_done) struct vs_buf cose = {.max = VS_UVM_MAX};
 	struct vs_snp_report report = {0};
 	struct vs_bytes word = {0};
 	struct vs_err why = {0};
@@ -292,7 +349,7 @@ check_snp(struct look *k, struct vs_bytes value, struct vs_bytes kind, struct vs
 	vs_check_add(k->v, RULE, "service evidence's kind",
 		der_content(kind, TAG_UTF8, &word) && vs_bytes_eq_str(word, "acisevsnp"),
 		"acisevsnp", "%zu bytes", kind.n);
-	vs_rc rc = read_snp(value, &raw, &pem, &why);
+	vs_rc rc = read_snp(value, &raw, &pem, &cose, &why);
 	if (rc.code == VS_E_MEMORY)
 		return vs_err_while(rc, err, "reading the service's evidence");
 	if (!vs_check_rc(k->v, RULE, "service evidence's form", rc, "JSON as it is known", &why))
@@ -305,8 +362,7 @@ check_snp(struct look *k, struct vs_bytes value, struct vs_bytes kind, struct vs
 	/* HOST_DATA is the host's word; only a known guest image makes it the container policy's
 	 * hash. */
 	(void)check_listed(k, "service container's host data", report.host_data);
-	(void)check_listed(k, "service container's measurement", report.measurement);
-	return VS_OK;
+	return check_measurement(k, report.measurement, vs_buf_view(&cose), err);
 }
 
 /* ---- certificate, token -----------------------------------------------------------------------

@@ -7,7 +7,9 @@
 #ifndef VS_GATE_SERVICE_EVIDENCE_H
 #define VS_GATE_SERVICE_EVIDENCE_H
 
+#include "evidence/collateral.h"
 #include "evidence/roots.h"
+#include "evidence/uvm.h"
 #include "jose/jose.h"
 #include "vouchsafe/provider.h"
 
@@ -17,10 +19,12 @@ struct vs_service_expect {
 	/*
 	 * Lower-case hex, NULL-terminated: an enclave's MRSIGNER; a container's HOST_DATA and, with
 	 * 96 digits, its MEASUREMENT. Old and new values stand side by side during a rotation. NULL
-	 * or empty: nothing is accepted.
+	 * or empty: nothing is accepted. A MEASUREMENT may be endorsed instead of listed.
 	 */
 	char *const *measurements;
 	bool allow_debug; /* only for certificates of before 2022 */
+	const struct vs_collateral *collateral; /* lists of revoked certificates; NULL: none */
+	struct vs_uvm_expect uvm; /* whose endorsements of a utility VM count */
 };
 
 /*

@@ -39,6 +39,15 @@ copy_value(struct vs_bytes value, char *out, size_t out_size)
 	out[value.n] = '\0';
 }
 
+/* What does not fit is as good as not sent: the statement is then refused. */
+static void
+copy_chain(struct vs_bytes value, struct vs_buf *out)
+{
+	out->max = VS_HTTP_HEADERS_MAX;
+	if (vs_failed(vs_buf_set(out, value.p, value.n, NULL)))
+		vs_buf_reset(out);
+}
+
 /* Both at once, or one of them twice, is how answers are smuggled past each other. */
 static void
 note_framing(struct vs_http_head *h, bool *seen)
@@ -75,6 +84,9 @@ vs_http_head_line(
 		vs_quote(v, res->request_id, sizeof res->request_id);
 	else if (header_is(line, "www-authenticate", &v))
 		copy_value(v, res->www_authenticate, sizeof res->www_authenticate);
+	else if (header_is(line, "tcb-info-issuer-chain", &v) ||
+		header_is(line, "sgx-enclave-identity-issuer-chain", &v))
+		copy_chain(v, &res->issuer_chain);
 	else if (header_is(line, "date", &v))
 		res->date_unix = vs_http_date(v);
 	else if (header_is(line, "retry-after", &v))

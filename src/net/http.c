@@ -24,6 +24,7 @@ vs_http_res_done(struct vs_http_res *res)
 	if (res->body.p != NULL)
 		vs_wipe(res->body.p, res->body.n);
 	vs_buf_done(&res->body);
+	vs_buf_done(&res->issuer_chain);
 	*res = (struct vs_http_res){.retry_after_s = -1};
 }
 

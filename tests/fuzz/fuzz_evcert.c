@@ -58,8 +58,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!vs_failed(vs_ev_certs_pem(in, &list, NULL)))
 		FUZZ_MUST(list.n <= VS_EV_CERTS_MAX);
 	/* No certificate is for this modulus. */
-	FUZZ_MUST(!vs_failed(vs_akcert_check(
-		in, vs_bytes_of(modulus, sizeof modulus), &roots, 1786752000, true, &v, NULL)));
+	FUZZ_MUST(!vs_failed(vs_akcert_check(in, vs_bytes_of(modulus, sizeof modulus), &roots, NULL,
+		1786752000, true, &v, NULL)));
 	vs_check_finish(&v);
 	FUZZ_MUST(!v.passed);
 	return 0;

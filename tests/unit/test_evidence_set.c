@@ -486,26 +486,26 @@ a_key_that_the_guest_made_is_refused_by_the_platform_certificate(void **state)
 	struct vs_verdict good = {.n_checks = 0}, other = {.n_checks = 0}, late = {.n_checks = 0};
 	assert_ok(vs_ev_cert_der(vs_buf_view(&der), &cert, &err), &err);
 	assert_ok(vs_ev_cert_rsa_n(cert, &n, &err), &err);
-	assert_ok(vs_akcert_check(
-			  vs_buf_view(&der), vs_buf_view(&n), &roots, AT_2026, true, &good, &err),
+	assert_ok(vs_akcert_check(vs_buf_view(&der), vs_buf_view(&n), &roots, NULL, AT_2026, true,
+			  &good, &err),
 		&err);
 	vs_check_finish(&good);
 	data_print(&good);
 	assert_true(good.passed);
 	n.p[100] ^= 1;
-	assert_ok(vs_akcert_check(
-			  vs_buf_view(&der), vs_buf_view(&n), &roots, AT_2026, true, &other, &err),
+	assert_ok(vs_akcert_check(vs_buf_view(&der), vs_buf_view(&n), &roots, NULL, AT_2026, true,
+			  &other, &err),
 		&err);
 	assert_false(data_check(&other, "AK certificate's key")->passed);
-	assert_ok(vs_akcert_check(vs_buf_view(&der), vs_buf_view(&n), &roots, 1900000000, true,
-			  &late, &err),
+	assert_ok(vs_akcert_check(vs_buf_view(&der), vs_buf_view(&n), &roots, NULL, 1900000000,
+			  true, &late, &err),
 		&err);
 	assert_false(data_check(&late, "AK certificate chain")->passed);
 	/* No certificate of this vendor is for attestation keys but that one. */
 	struct vs_verdict ca = {.n_checks = 0};
 	struct vs_buf pem = data_load("../../../conf/roots/amd-ark.pem");
-	assert_ok(vs_akcert_check(
-			  vs_buf_view(&pem), vs_buf_view(&n), &roots, AT_2026, true, &ca, &err),
+	assert_ok(vs_akcert_check(vs_buf_view(&pem), vs_buf_view(&n), &roots, NULL, AT_2026, true,
+			  &ca, &err),
 		&err);
 	assert_false(data_check(&ca, "AK certificate")->passed);
 	vs_buf_done(&pem);

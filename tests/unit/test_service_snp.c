@@ -3,6 +3,7 @@
  * The SEV-SNP form of the service's evidence: a certificate made here as the service has made its
  * own since 2025, around a report of an emulated processor; then each thing about it that is wrong.
  */
+#include "unit/cosekit.h"
 #include "unit/unit.h"
 
 #include <openssl/pem.h>
@@ -20,6 +21,9 @@ static struct lab_chip *chip, *other_chip;
 static struct vs_roots roots;
 static EVP_PKEY *key, *other_key;
 static char measurement[97], host_data[65];
+static struct pki uvm_root, uvm_leaf;
+static char uvm_did[160], uvm_payload[256];
+static const struct vs_collateral *collateral;
 static char *const expected[] = {host_data, measurement, NULL};
 
 /* What is made, and how it is spoilt. */
@@ -32,6 +36,8 @@ struct spoilt {
 	const struct lab_chip *vcek_of;
 	bool der_long; /* a length that is not the shortest */
 	bool no_kind;
+	const struct cose *uvm; /* an endorsement, encoded; NULL: none */
+	const char *endorsements; /* another JSON text in its place */
 	bool behind; /* something behind the text */
 };
 
@@ -61,6 +67,18 @@ up(void **state)
 	SHA384((const uint8_t *)LAB_PARAVISOR, strlen(LAB_PARAVISOR), digest);
 	vs_hex_str(digest, sizeof digest, measurement, sizeof measurement);
 	memset(host_data, '0', 64);
+	uvm_root = pki_make(
+		&(struct pki_cert){.cn = "UVM root", .serial = 1, .ca = true, .rsa = true});
+	uvm_leaf = pki_make(&(struct pki_cert){.cn = "UVM",
+		.issuer = &uvm_root,
+		.serial = 2,
+		.rsa = true,
+		.eku = "1.3.6.1.4.1.311.76.59.1.2"});
+	cose_did(&uvm_root, "1.3.6.1.4.1.311.76.59.1.2", uvm_did);
+	snprintf(uvm_payload, sizeof uvm_payload,
+		"{\"x-ms-sevsnpvm-guestsvn\":\"100\","
+		"\"x-ms-sevsnpvm-launchmeasurement\":\"%s\"}",
+		measurement);
 	return 0;
 }
 
@@ -69,6 +87,8 @@ down(void **state)
 {
 	(void)state;
 	vs_roots_done(&roots);
+	pki_done(&uvm_leaf);
+	pki_done(&uvm_root);
 	lab_chip_free(chip);
 	lab_chip_free(other_chip);
 	lab_roots_free(lab);
@@ -89,6 +109,26 @@ key_text(EVP_PKEY *k, struct vs_buf *out)
 	assert_ok(vs_buf_add(out, p, (size_t)n, &err), &err);
 	assert_ok(vs_buf_add_u8(out, 0, &err), &err);
 	BIO_free(bio);
+}
+
+/* base64url of {"Uvm":["<base64url of COSE>"]} */
+static void
+put_endorsements(const struct spoilt *s, struct vs_buf *out)
+{
+	VS_CLEANUP(vs_buf_done) struct vs_buf cose = {0};
+	VS_CLEANUP(vs_buf_done) struct vs_buf text = {0};
+	VS_CLEANUP(vs_buf_done) struct vs_buf json = {0};
+	struct vs_err err = {0};
+	if (s->uvm != NULL) {
+		cose_make(s->uvm, &cose);
+		assert_ok(vs_b64url_encode(vs_buf_view(&cose), &text, &err), &err);
+		assert_ok(vs_buf_addf(&json, &err, "{\"Uvm\":[\"%s\"]}", vs_buf_cstr(&text)), &err);
+	} else {
+		assert_ok(vs_buf_add_str(
+				  &json, s->endorsements != NULL ? s->endorsements : "{}", &err),
+			&err);
+	}
+	assert_ok(vs_b64url_encode(vs_buf_view(&json), out, &err), &err);
 }
 
 static void
@@ -116,10 +156,11 @@ make_json(const struct spoilt *s, struct vs_buf *out)
 	assert_ok(lab_hwcert_pem(lab->ark.cert, &chain, &err), &err);
 	assert_ok(vs_b64url_encode(vs_bytes_of(report, sizeof report), &a, &err), &err);
 	assert_ok(vs_b64url_encode(vs_buf_view(&chain), &b, &err), &err);
-	assert_ok(
-		vs_buf_addf(out, &err,
-			"{\"Endorsements\":\"e30\",\"SnpReport\":\"%s\",\"VcekCertChain\":\"%s\"}",
-			vs_buf_cstr(&a), vs_buf_cstr(&b)),
+	VS_CLEANUP(vs_buf_done) struct vs_buf e = {0};
+	put_endorsements(s, &e);
+	assert_ok(vs_buf_addf(out, &err,
+			  "{\"Endorsements\":\"%s\",\"SnpReport\":\"%s\",\"VcekCertChain\":\"%s\"}",
+			  vs_buf_cstr(&e), vs_buf_cstr(&a), vs_buf_cstr(&b)),
 		&err);
 }
 
@@ -188,8 +229,11 @@ check(const struct spoilt *s, char *const *list)
 {
 	VS_CLEANUP(vs_buf_done) struct vs_buf der = {0};
 	VS_CLEANUP(vs_buf_done) struct vs_buf kid = {0};
-	const struct vs_service_expect x = {
-		.at_unix = time(NULL), .roots = &roots, .measurements = list};
+	const struct vs_service_expect x = {.at_unix = time(NULL),
+		.roots = &roots,
+		.measurements = list,
+		.collateral = collateral,
+		.uvm = {.issuer = uvm_did, .min_svn = 100}};
 	struct vs_verdict v = {0};
 	struct vs_err err = {0};
 	make(s, &der, &kid);
@@ -225,6 +269,100 @@ host_data_without_a_known_measurement_is_refused(void **state)
 	}
 	const struct vs_verdict v = check(&(struct spoilt){0}, NULL);
 	assert_false(v.passed);
+}
+
+static struct cose
+endorsement(void)
+{
+	return (struct cose){.chain = {&uvm_leaf, &uvm_root},
+		.did = uvm_did,
+		.feed = VS_UVM_FEED,
+		.payload = uvm_payload};
+}
+
+static void
+a_measurement_that_is_endorsed_need_not_be_listed(void **state)
+{
+	char *const only_host_data[] = {host_data, NULL};
+	const struct cose e = endorsement();
+	(void)state;
+	const struct vs_verdict v = check(&(struct spoilt){.uvm = &e}, only_host_data);
+	const struct vs_check *c = vs_check_first_failed(&v);
+	if (c != NULL)
+		fail_msg("%s: expected %s, seen %s", c->name, c->expected, c->seen);
+	assert_true(v.passed);
+	/* The policy of the container is the host's word all the same. */
+	char *const other[] = {measurement, NULL};
+	assert_false(check(&(struct spoilt){.uvm = &e}, other).passed);
+}
+
+static void
+a_wrong_endorsement_refuses_whatever_is_listed(void **state)
+{
+	struct cose bad[5];
+	char old[256], another[256];
+	(void)state;
+	for (size_t i = 0; i < 5; i++)
+		bad[i] = endorsement();
+	snprintf(old, sizeof old, "%s", uvm_payload);
+	memcpy(strstr(old, "100"), "099", 3);
+	snprintf(another, sizeof another, "%s", uvm_payload);
+	char *digit = strstr(another, measurement);
+	*digit = *digit == '0' ? '1' : '0';
+	bad[0].payload = old;
+	bad[1].payload = another;
+	bad[2].sign_with = uvm_root.key;
+	bad[3].did = VS_UVM_ISSUER;
+	bad[4].behind = true;
+	for (size_t i = 0; i < 5; i++) {
+		const struct vs_verdict v = check(&(struct spoilt){.uvm = &bad[i]}, expected);
+		assert_false(v.passed);
+		assert_string_equal(vs_check_first_failed(&v)->name,
+			i == 1 ? "service container's measurement"
+			       : "service container's endorsement");
+	}
+	static const char *const texts[] = {"[]", "{\"Uvm\":[]}", "{\"Uvm\":[1]}", "{\"Uvm\":{}}",
+		"{\"Uvm\":[\"AA\",\"AA\"]}", "{\"Uvm\":[\"=\"]}", "x"};
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		const struct vs_verdict v =
+			check(&(struct spoilt){.endorsements = texts[i]}, expected);
+		assert_false(v.passed);
+		assert_string_equal(vs_check_first_failed(&v)->name, "service evidence's form");
+	}
+}
+
+/* What AMD's list says of the certificate between the chip's and the root. */
+static void
+a_revoked_certificate_of_the_processors_maker_is_refused(void **state)
+{
+	const struct pki ark = {.x = lab->ark.cert, .key = lab->ark.key};
+	const long ask = ASN1_INTEGER_get(X509_get0_serialNumber(lab->ask.cert));
+	const int64_t now = time(NULL);
+	const struct {
+		struct pki_crl crl;
+		bool passed;
+	} cases[] = {
+		{{.issuer = &ark, .at = now, .pss = true}, true},
+		{{.issuer = &ark, .at = now, .pss = true, .serials = {ask + 1}}, true},
+		{{.issuer = &ark, .at = now, .pss = true, .serials = {ask}}, false},
+		{{.issuer = &ark, .at = now, .pss = true, .from = -99, .until = -9}, false},
+		{{.issuer = &ark, .at = now, .pss = true, .sign_with = uvm_root.key}, false},
+		{{.issuer = &ark, .at = now, .pss = true, .md = EVP_sha256()}, false},
+	};
+	(void)state;
+	assert_true(ask > 0);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		VS_CLEANUP(vs_collateral_done) struct vs_collateral c = {.has = 0};
+		pki_add_crl(&cases[i].crl, &c.crls);
+		collateral = &c;
+		const struct vs_verdict v = check(&(struct spoilt){0}, expected);
+		collateral = NULL;
+		if (v.passed != cases[i].passed)
+			fail_msg("case %zu", i);
+		if (!v.passed)
+			assert_string_equal(
+				vs_check_first_failed(&v)->name, "SNP certificate revocation");
+	}
 }
 
 static void
@@ -314,6 +452,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_service_in_a_known_container_is_accepted),
 		cmocka_unit_test(host_data_without_a_known_measurement_is_refused),
+		cmocka_unit_test(a_measurement_that_is_endorsed_need_not_be_listed),
+		cmocka_unit_test(a_wrong_endorsement_refuses_whatever_is_listed),
+		cmocka_unit_test(a_revoked_certificate_of_the_processors_maker_is_refused),
 		cmocka_unit_test(each_thing_that_is_wrong_is_refused_for_its_own_reason),
 		cmocka_unit_test(reports_of_nobody_known_are_refused),
 		cmocka_unit_test(any_changed_byte_of_report_and_signature_is_refused),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 EXTRA_DIST += \
 	tests/data/evidence/README.md \
+	tests/data/evidence/amd/aci-uvm/body.uvm_reference_info.bin \
 	tests/data/evidence/amd/aci-uvm/expect.json \
 	tests/data/evidence/amd/aci-uvm/snp_report.bin \
 	tests/data/evidence/amd/aci-uvm/uvm_host_amd_certificate.pem \
@@ -65,6 +66,7 @@ EXTRA_DIST += \
 	tests/data/evidence/azure/trusted-launch-inguest-ak/quote.msg \
 	tests/data/evidence/azure/trusted-launch-inguest-ak/quote.sig \
 	tests/data/evidence/ima/acs/LICENSE \
+	tests/data/evidence/ima/acs/imakey.der \
 	tests/data/evidence/ima/acs/imasig.log \
 	tests/data/evidence/intel/sgx-v3-debug-occlum/expect.json \
 	tests/data/evidence/intel/sgx-v3-debug-occlum/occlum_quote.dat \
