@@ -196,7 +196,7 @@ vs_volume_judge(
 	if (vs_failed(rc))
 		return rc;
 	const struct vs_json *wanted = vs_json_path(root, "config.requirements");
-	if (wanted && vs_json_count(wanted) > 0 &&
+	if (wanted && (vs_json_kind(wanted) != VS_JSON_OBJECT || vs_json_count(wanted) > 0) &&
 		(vs_json_count(wanted) > 1 ||
 			vs_json_kind(vs_json_get(wanted, "mandatory")) != VS_JSON_ARRAY ||
 			vs_json_count(vs_json_get(wanted, "mandatory")) > 0))
@@ -256,7 +256,7 @@ read_entry(const struct vs_json *o, int number, struct vs_volume_entry *ret, str
 	if (vs_json_count(slots) == 1)
 		(void)vs_json_string(vs_json_at(slots, 0), &slot);
 	e.slot = small_number(slot);
-	if (e.slot < 0 || !copy_text(o, "vouchsafe-token", e.token, sizeof e.token) ||
+	if (number < 0 || e.slot < 0 || !copy_text(o, "vouchsafe-token", e.token, sizeof e.token) ||
 		!copy_text(o, "vouchsafe-key", e.key, sizeof e.key) ||
 		!copy_text(o, "vouchsafe-version", e.version, sizeof e.version) ||
 		!vs_json_bytes(vs_json_get(o, "vouchsafe-wrapped"), &wrapped) ||

@@ -14,7 +14,8 @@ endif
 fuzz_jose_libs = libvsattest.la libvsconf.la libvsnet.la libvsjose.la libvscrypto.la libvsbase.la \
 	$(JANSSON_LIBS) $(CURL_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)
 fuzz_programs = tests/fuzz/fuzz_token tests/fuzz/fuzz_claims tests/fuzz/fuzz_jwks \
-	tests/fuzz/fuzz_policy tests/fuzz/fuzz_json tests/fuzz/fuzz_x509 tests/fuzz/fuzz_x5c tests/fuzz/fuzz_conf
+	tests/fuzz/fuzz_policy tests/fuzz/fuzz_json tests/fuzz/fuzz_x509 tests/fuzz/fuzz_x5c tests/fuzz/fuzz_conf \
+	tests/fuzz/fuzz_volume
 
 tests_fuzz_fuzz_token_SOURCES = %D%/fuzz_token.c $(fuzz_main)
 tests_fuzz_fuzz_token_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -55,6 +56,11 @@ tests_fuzz_fuzz_conf_SOURCES = %D%/fuzz_conf.c $(fuzz_main)
 tests_fuzz_fuzz_conf_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_fuzz_conf_LDFLAGS = $(AM_LDFLAGS) $(fuzz_ldflags) -Wl,--wrap=vs_file_read,--wrap=vs_ossl_new
 tests_fuzz_fuzz_conf_LDADD = libvsclient.la $(fuzz_jose_libs)
+
+tests_fuzz_fuzz_volume_SOURCES = %D%/fuzz_volume.c tools/volume_header.c $(fuzz_main)
+tests_fuzz_fuzz_volume_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)
+tests_fuzz_fuzz_volume_LDFLAGS = $(AM_LDFLAGS) $(fuzz_ldflags)
+tests_fuzz_fuzz_volume_LDADD = libvsjose.la libvscrypto.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS)
 
 check_PROGRAMS += $(fuzz_programs)
 if !FUZZING

@@ -92,6 +92,8 @@ every_dangerous_header_is_refused_for_its_reason(void **state)
 			"requirements"},
 		{"\"config\":{", "\"config\":{\"requirements\":{\"mandatory\":\"x\"},", 0,
 			"requirements"},
+		{"\"config\":{", "\"config\":{\"requirements\":\"online-reencrypt-v2\",", 0,
+			"requirements"},
 		{"\"config\":{", "\"config\":{\"requirements\":{\"mandatory\":[],\"other\":[1]},",
 			0, "requirements"},
 		{"\"type\":\"luks2\"", "\"type\":\"reencrypt\"", 0, "reencrypt"},
@@ -266,6 +268,24 @@ an_entry_without_form_is_refused(void **state)
 	assert_code(vs_volume_entry_read(vs_bytes_str("{\"tokens\":{}}"), &e, NULL), NOT_FOUND);
 }
 
+/* LUKS2 has tokens 0 to 31, and -1 would mean that there is none. */
+static void
+an_entry_without_a_number_is_refused(void **state)
+{
+	static const char *const names[] = {"32", "x", "", "-1", "100", "1x"};
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		char json[512];
+		struct vs_volume_entry e = {.number = -1};
+		(void)snprintf(json, sizeof json,
+			"{\"tokens\":{\"%s\":{\"type\":\"vouchsafe\",\"keyslots\":[\"1\"],"
+			"\"vouchsafe-token\":\"t\",\"vouchsafe-key\":\"k\",\"vouchsafe-version\":"
+			"\"v\",\"vouchsafe-wrapped\":\"AAAA\"}}}",
+			names[i]);
+		assert_code(vs_volume_entry_read(vs_bytes_str(json), &e, NULL), REFUSED_FORM);
+	}
+}
+
 int
 main(void)
 {
@@ -278,6 +298,7 @@ main(void)
 		cmocka_unit_test(what_is_no_luks2_header_is_not_copied),
 		cmocka_unit_test(an_entry_comes_back_as_it_was_written),
 		cmocka_unit_test(an_entry_without_form_is_refused),
+		cmocka_unit_test(an_entry_without_a_number_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
