@@ -36,6 +36,12 @@ check_PROGRAMS += tests/lab/test_attempt_evidence
 tests_lab_test_attempt_evidence_SOURCES = tests/lab/test_attempt_evidence.c tests/lab/attemptkit.c tests/lab/attemptkit.h
 tests_lab_test_attempt_evidence_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_lab_test_attempt_evidence_LDADD = $(tests_lab_test_attempt_LDADD)
+check_PROGRAMS += tests/lab/test_lab_cred
+tests_lab_test_lab_cred_SOURCES = tests/lab/test_lab_cred.c tests/lab/attemptkit.c tests/lab/attemptkit.h
+tests_lab_test_lab_cred_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_lab_test_lab_cred_LDADD = $(tests_lab_test_attempt_LDADD)
+TESTS += tests/lab/cred.sh
+EXTRA_DIST += tests/lab/cred.sh
 TESTS += tests/lab/attempt.sh tests/lab/attempt-faults.sh tests/lab/attempt-evidence.sh
 EXTRA_DIST += tests/lab/attempt.sh tests/lab/attempt-faults.sh tests/lab/attempt-evidence.sh
 

@@ -212,13 +212,23 @@ pause_ms(const struct vs_net *net, int ms)
 		;
 }
 
+/* A fresh assignment takes a moment to spread; a wrong one is told after the same few tries. */
+static bool
+is_unknown_identity(const struct vs_http_res *res)
+{
+	static const char words[] = "Identity not found";
+
+	return res->status == 400 && res->body.n > 0 &&
+		memmem(res->body.p, res->body.n, words, sizeof words - 1) != NULL;
+}
+
 /* Worth another try? An error is so only if no answer came. */
 static bool
 is_passing(const struct vs_http_retry *retry, vs_rc rc, const struct vs_http_res *res)
 {
 	if (vs_failed(rc))
 		return rc.code == VS_E_CONNECT;
-	if (retry->imds && (res->status == 404 || res->status == 410))
+	if (retry->imds && (res->status == 404 || res->status == 410 || is_unknown_identity(res)))
 		return true;
 	return res->status == 408 || res->status == 429 ||
 		(res->status >= 500 && res->status <= 599);

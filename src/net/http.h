@@ -29,7 +29,7 @@ struct vs_http_retry {
 	unsigned tries; /* in all, at least 1 */
 	int base_ms; /* first pause; doubles, with jitter of up to a half on top */
 	int max_ms; /* longest pause that is not asked for by the service */
-	bool imds; /* 404 and 410 are passing states, too; 410 lasts up to 70 s */
+	bool imds; /* 404, 410, unknown identities are passing states, too; 410 lasts up to 70 s */
 };
 /* Services on the network: 3 tries, 0.5 s. The metadata service: 4 tries, 1 s, 410 longer. */
 extern const struct vs_http_retry vs_http_retry_service;

@@ -3,7 +3,9 @@
  */
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs7.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <time.h>
 
 #include "base/codec.h"
@@ -330,6 +332,53 @@ down(void **state)
 	return 0;
 }
 
+static void
+imds_signs_who_the_machine_is(void **state)
+{
+	(void)state;
+	static const char path[] = "/metadata/attested/document?api-version=2021-02-01";
+	struct vs_err err = {0};
+	VS_CLEANUP(vs_buf_done) struct vs_buf der = {0}, ca = {0};
+	char full[200];
+	snprintf(full, sizeof full, "%s&nonce=1234567890", path);
+	struct answer a = imds(full, "Metadata: true");
+	assert_int_equal(a.status, 200);
+	assert_string_equal(json_string_value(json_object_get(a.json, "encoding")), "pkcs7");
+	const char *text = json_string_value(json_object_get(a.json, "signature"));
+	assert_ok(vs_b64_decode(vs_bytes_str(text), &der, &err), &err);
+	assert_ok(vs_file_read(labkit_var("CA_FILE"), 65536, VS_FILE_ANY, &ca, &err), &err);
+	X509_STORE *store = X509_STORE_new();
+	BIO *in = BIO_new_mem_buf(ca.p, (int)ca.n), *out = BIO_new(BIO_s_mem());
+	for (X509 *c; (c = PEM_read_bio_X509(in, NULL, NULL, NULL)); X509_free(c))
+		assert_int_equal(X509_STORE_add_cert(store, c), 1);
+	const unsigned char *p = der.p;
+	PKCS7 *p7 = d2i_PKCS7(NULL, &p, (long)der.n);
+	assert_non_null(p7);
+	X509_STORE_set_purpose(store, X509_PURPOSE_ANY);
+	assert_int_equal(PKCS7_verify(p7, NULL, store, NULL, out, PKCS7_BINARY), 1);
+	char *said = NULL;
+	const long n = BIO_get_mem_data(out, &said);
+	json_t *o = json_loadb(said, (size_t)n, 0, NULL);
+	assert_string_equal(json_string_value(json_object_get(o, "nonce")), "1234567890");
+	assert_int_equal(strlen(json_string_value(json_object_get(o, "vmId"))), 36);
+	json_decref(o);
+	PKCS7_free(p7);
+	BIO_free(in);
+	BIO_free(out);
+	X509_STORE_free(store);
+	answer_done(&a);
+	static const char *const bad[] = {"&nonce=12345678901", "&nonce=12a", "&nonce=-1"};
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(full, sizeof full, "%s%s", path, bad[i]);
+		a = imds(full, "Metadata: true");
+		assert_int_equal(a.status, 400);
+		answer_done(&a);
+	}
+	a = imds(path, NULL);
+	assert_int_equal(a.status, 400);
+	answer_done(&a);
+}
+
 int
 main(void)
 {
@@ -337,6 +386,7 @@ main(void)
 		cmocka_unit_test(imds_gives_strings_to_who_says_metadata),
 		cmocka_unit_test(imds_refuses_the_wrong_way_of_asking),
 		cmocka_unit_test(imds_knows_the_machine),
+		cmocka_unit_test(imds_signs_who_the_machine_is),
 		cmocka_unit_test(entra_takes_the_right_secret_only),
 		cmocka_unit_test(entra_has_metadata),
 		cmocka_unit_test(entra_verifies_certificate_assertions),

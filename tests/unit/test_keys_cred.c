@@ -199,7 +199,8 @@ refuses_answers_that_are_no_token(void **state)
 		{{.status = 400,
 			 .body = "{\"error\":\"invalid_request\",\"error_description\":\"Identity "
 				 "not found\\r\\nTrace "
-				 "ID: 1\"}"},
+				 "ID: 1\"}",
+			 .always = true},
 			VS_E_CREDENTIAL, "\"Identity not found\""},
 		{{.status = 403, .body = "no"}, VS_E_CREDENTIAL, "status 403"},
 		{{.status = 404, .always = true}, VS_E_CREDENTIAL, "status 404"},
@@ -224,6 +225,44 @@ refuses_answers_that_are_no_token(void **state)
 		assert_null(strstr(text, "Trace"));
 		c.ops->free(c.self);
 	}
+}
+
+/* Right after an identity was given to a machine the service does not know it yet. */
+static void
+waits_for_an_identity_that_is_not_known_yet(void **state)
+{
+	static const char unknown[] = "{\"error\":\"invalid_request\",\"error_description\":"
+				      "\"Identity not found\"}";
+	static const char other[] = "{\"error\":\"invalid_request\",\"error_description\":"
+				    "\"Multiple user assigned identities exist\"}";
+	const struct webkit_step late[] = {
+		{.status = 400, .body = unknown},
+		{.status = 400, .body = unknown},
+		{.status = 400, .body = unknown},
+		{.status = 200, .body = ANSWER("one", "1700003600")},
+	};
+	const struct webkit_step never = {.status = 400, .body = unknown, .always = true};
+	const struct webkit_step wrong = {.status = 400, .body = other, .always = true};
+	struct vs_err err = {0};
+
+	(void)state;
+	webkit_init(&web, late, 4);
+	struct vs_cred c = new_cred(NULL);
+	assert_ok(get(c, false, "one", &err), &err);
+	assert_int_equal(web.sleeps, 3);
+	/* 1, 2, 4 s and up to a half of each on top */
+	assert_true(web.slept_ms >= 7000 && web.slept_ms <= 10500);
+	c.ops->free(c.self);
+	webkit_init(&web, &never, 1);
+	c = new_cred(NULL);
+	assert_code(get(c, false, NULL, NULL), CREDENTIAL);
+	assert_int_equal(web.requests, 4);
+	c.ops->free(c.self);
+	webkit_init(&web, &wrong, 1);
+	c = new_cred(NULL);
+	assert_code(get(c, false, NULL, NULL), CREDENTIAL);
+	assert_int_equal(web.requests, 1);
+	c.ops->free(c.self);
 }
 
 static void
@@ -571,6 +610,7 @@ main(void)
 		cmocka_unit_test_setup(asks_the_metadata_service_once_and_keeps_the_token, set_up),
 		cmocka_unit_test_setup(names_the_identity_that_is_configured, set_up),
 		cmocka_unit_test_setup(refuses_answers_that_are_no_token, set_up),
+		cmocka_unit_test_setup(waits_for_an_identity_that_is_not_known_yet, set_up),
 		cmocka_unit_test_setup(an_outage_does_not_matter_while_the_old_token_holds, set_up),
 		cmocka_unit_test_setup(many_threads_share_one_fetch, set_up),
 		cmocka_unit_test_setup(sends_a_secret_from_a_file, set_up),

@@ -6,6 +6,8 @@
 #ifndef LAB_LAB_ENTRA_H
 #define LAB_LAB_ENTRA_H
 
+#include <pthread.h>
+
 #include "lab/lab.h"
 #include "lab/lab_keygen.h"
 
@@ -19,6 +21,15 @@ enum lab_identity {
 	LAB_IDENTITIES_COUNT_,
 };
 
+/* Challenges of the Azure Arc agent that were not answered yet; the oldest is forgotten. */
+enum { LAB_ARC_PENDING = 8 };
+struct lab_arc {
+	pthread_mutex_t lock;
+	unsigned next;
+	char secret[LAB_ARC_PENDING][96];
+	char path[LAB_ARC_PENDING][LAB_PATH_MAX];
+};
+
 struct lab_entra {
 	struct evp_pkey_st *key; /* signs access tokens */
 	char kid[48];
@@ -29,6 +40,7 @@ struct lab_entra {
 	struct x509_st *cert;
 	struct evp_pkey_st *federation_key; /* of the workload's own issuer */
 	char federation_kid[20];
+	struct lab_arc arc;
 };
 
 #define LAB_FEDERATION_AUDIENCE "api://AzureADTokenExchange"
@@ -48,6 +60,14 @@ VS_RC lab_entra_federated(struct lab *lab, struct vs_buf *out, struct vs_err *er
 
 lab_handler lab_entra_handle;
 lab_handler lab_imds_handle;
+
+/*
+ * lab_arc.c: a request to the Azure Arc agent's endpoint. True: it proves that its sender can read
+ * D/arc; otherwise resp is the challenge or a refusal.
+ */
+bool lab_arc_admit(struct lab *lab, const struct lab_req *req, struct lab_resp *resp);
+/* lab_imds_doc.c: the signed description of the machine. */
+void lab_imds_attested(struct lab *lab, const struct lab_req *req, struct lab_resp *resp);
 
 /* Resources that exist: vault, Managed HSM, attestation, token exchange. */
 bool lab_entra_knows(const char *audience);

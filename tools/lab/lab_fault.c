@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "lab/lab_fault.h"
 
+#include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,6 +95,8 @@ static const struct lab_fault_row rows[] = {
 		"the vault's firewall", "ForbiddenByFirewall"},
 	{"forbidden-connection", LAB_FAULT_FORBIDDEN, LAB_FAULT_ANSWER, 403, false,
 		"no public access", "ForbiddenByConnection"},
+	{"identity-not-found", LAB_FAULT_IDENTITY, LAB_FAULT_ANSWER, 400, false,
+		"the identity was assigned a moment ago", NULL},
 	{"replay", LAB_FAULT_LIES, LAB_FAULT_LIE, LAB_LIE_REPLAY, false,
 		"the previous attestation answer once more", NULL},
 	{"token-other-key", LAB_FAULT_LIES, LAB_FAULT_LIE, LAB_LIE_TOKEN_OTHER_KEY, false,
@@ -388,6 +391,11 @@ lab_fault_content(const struct lab_fault *fault, struct lab_resp *resp)
 			"The lab was told to answer like this.", NULL);
 		if (fault->value[0] != '\0')
 			lab_resp_header(resp, "Retry-After", fault->value);
+		break;
+	case LAB_FAULT_IDENTITY:
+		lab_resp_json(resp, fault->status,
+			json_pack("{s:s,s:s}", "error", "invalid_request", "error_description",
+				"Identity not found"));
 		break;
 	case LAB_FAULT_FORBIDDEN:
 		resp->chunked = false;

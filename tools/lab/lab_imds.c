@@ -44,6 +44,11 @@ handle_token(struct lab *lab, const struct lab_req *req, struct lab_resp *resp)
 	const char *resource = lab_req_query(req, "resource");
 	char until[24], from[24];
 	const int64_t now = lab_now(lab);
+	const char *version = lab_req_query(req, "api-version");
+	const bool arc = version != NULL &&
+		(strcmp(version, "2020-06-01") == 0 || strcmp(version, "2019-11-01") == 0);
+	if (arc && !lab_arc_admit(lab, req, resp))
+		return;
 	if (lab_req_query(req, "api-version") == NULL)
 		refuse(resp, 400, "invalid_request",
 			"Required query variable 'api-version' is missing");
@@ -62,12 +67,18 @@ handle_token(struct lab *lab, const struct lab_req *req, struct lab_resp *resp)
 	else {
 		(void)snprintf(until, sizeof(until), "%lld", (long long)(now + TOKEN_LIFE_S));
 		(void)snprintf(from, sizeof(from), "%lld", (long long)now);
-		lab_resp_json(resp, 200,
-			json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "access_token",
-				vs_buf_cstr(&token), "client_id",
-				lab->entra->client_id[LAB_ID_MACHINE], "expires_in", "86399",
-				"expires_on", until, "ext_expires_in", "86399", "not_before", from,
-				"resource", resource, "token_type", "Bearer"));
+		json_t *answer = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "access_token",
+			vs_buf_cstr(&token), "client_id", lab->entra->client_id[LAB_ID_MACHINE],
+			"expires_in", "86399", "expires_on", until, "ext_expires_in", "86399",
+			"not_before", from, "resource", resource, "token_type", "Bearer");
+		/* A recent agent says which identity it was asked for. */
+		for (size_t i = 0; arc && i < 2; i++) {
+			const char *name = i == 0 ? "object_id" : "msi_res_id";
+			if (lab_req_query(req, name) != NULL)
+				(void)json_object_set_new(
+					answer, name, json_string(lab_req_query(req, name)));
+		}
+		lab_resp_json(resp, 200, answer);
 	}
 }
 
@@ -147,6 +158,8 @@ lab_imds_handle(struct lab *lab, const struct lab_req *req, struct lab_resp *res
 		handle_token(lab, req, resp);
 	else if (path_is(req, "/metadata/THIM/amd/certification"))
 		handle_thim(lab, resp);
+	else if (path_is(req, "/metadata/attested/document"))
+		lab_imds_attested(lab, req, resp);
 	else if (strncmp(req->path, "/metadata/instance", 18) == 0)
 		handle_instance(lab, req, resp);
 	else

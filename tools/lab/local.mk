@@ -18,7 +18,7 @@ libvslab_la_SOURCES = \
 	%D%/lab_fault.c %D%/lab_fault.h \
 	%D%/lab_get.c \
 	%D%/lab_http.c %D%/lab_http.h \
-	%D%/lab_imds.c \
+	%D%/lab_imds.c %D%/lab_imds_doc.c %D%/lab_arc.c \
 	%D%/lab_jwk.c %D%/lab_jwk.h \
 	%D%/lab_jwt.c %D%/lab_jwt.h \
 	%D%/lab_keygen.c %D%/lab_keygen.h \
