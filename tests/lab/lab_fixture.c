@@ -11,18 +11,31 @@
 #include "lab/lab_fixture.h"
 #include "lab/lab_roots.h"
 
-void
-fixture_start(struct fixture *f, const char *name)
+static void
+start(struct fixture *f, const char *name, bool vm)
 {
 	struct vs_err err = {0};
 	memset(f, 0, sizeof *f);
 	f->lab.log_fd = -1;
+	f->lab.vm = vm;
 	assert_true(snprintf(f->lab.dir, sizeof f->lab.dir, "/tmp/vs-lab-%s-XXXXXX", name) > 0);
 	assert_non_null(mkdtemp(f->lab.dir));
 	memcpy(f->lab.vm_id, "d3fd4b09-37a3-40d5-8f2a-ea80762213cc", 37);
 	memcpy(f->lab.id, "0123456789ab", 13);
 	memcpy(f->lab.url[LAB_MAA], "https://localhost:4711", 23);
 	assert_ok(lab_machine_start(&f->lab, &f->lab.machine, &err), &err);
+}
+
+void
+fixture_start(struct fixture *f, const char *name)
+{
+	start(f, name, false);
+}
+
+void
+fixture_start_vm(struct fixture *f, const char *name)
+{
+	start(f, name, true);
 }
 
 void

@@ -18,6 +18,8 @@ struct fixture {
 
 /* Fails the test when the machine does not start. */
 void fixture_start(struct fixture *f, const char *name);
+/* A machine that brings firmware and kernel; D/tpm.sock is its monitor's. */
+void fixture_start_vm(struct fixture *f, const char *name);
 void fixture_start_beside(struct fixture *f);
 void fixture_stop(struct fixture *f);
 

@@ -24,11 +24,13 @@ static const struct help helps[] = {
 		"Start an ephemeral lab, run COMMAND with its environment, remove the lab, and "
 		"exit with\n"
 		"COMMAND's status. --agent starts a machine agent as well.\n"},
-	{"up", "up [--dir D] [--agent] [--max-life 12h] [--no-throttle]",
+	{"up", "up [--dir D] [--agent] [--max-life 12h] [--no-throttle] [--vm]",
 		"Start a lab in the background; D/env is a shell file with its environment. It "
 		"ends when\n"
 		"it is told to (down), when D disappears, or when nothing was asked of it for "
-		"max-life.\n"},
+		"max-life. --vm: the machine is a virtual one of yours, with D/tpm.sock as its "
+		"TPM's control\n"
+		"socket; its own firmware and kernel measure, and report to the lab's services.\n"},
 	{"down", "down [--dir D]", "End the lab in D.\n"},
 	{"status", "status [--dir D]", "Addresses, numbers of requests, faults that stand.\n"},
 	{"key",
@@ -166,11 +168,12 @@ process_command(const char *name, const char *const *words, size_t n, char *cons
 	const bool run = strcmp(name, "run") == 0;
 	const char *allowed = run           ? "agent no-throttle"
 		: strcmp(name, "down") == 0 ? "dir="
-					    : "dir= agent no-throttle max-life=";
+					    : "dir= agent no-throttle vm max-life=";
 	if (vs_failed(lab_args_parse(words, n, allowed, &args, &err)))
 		return usage_error(&err);
 	const char *life = lab_args_option(&args, "max-life");
 	o.agent = lab_args_option(&args, "agent") != NULL;
+	o.vm = lab_args_option(&args, "vm") != NULL;
 	o.throttle = lab_args_option(&args, "no-throttle") == NULL;
 	if (args.n_words > 0 || (run && command == NULL)) {
 		(void)print_help(name);

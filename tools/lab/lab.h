@@ -59,6 +59,7 @@ struct lab {
 	char vm_id[LAB_GUID_SIZE];
 	int64_t clock_offset_s; /* atomic; `tamper clock` */
 	int log_fd; /* of lab_say; -1: silent */
+	bool vm; /* the machine is a real one that brings firmware and kernel (`up --vm`) */
 	struct lab_pki *pki;
 	struct lab_faults *faults;
 	struct lab_entra *entra;

@@ -130,8 +130,8 @@ verify_tpm_info(const json_t *tpm, const struct lab_anchors *anchors, struct lab
 
 /* The claims that the hardware signed: exactly one HCLAkPub, and it is the key that quoted. */
 static bool
-verify_runtime(json_t *rt, const uint8_t aik_n[LAB_RSA_BYTES], struct lab_facts *f,
-	struct lab_refusal *why)
+verify_runtime(json_t *rt, const struct lab_anchors *anchors, const uint8_t aik_n[LAB_RSA_BYTES],
+	struct lab_facts *f, struct lab_refusal *why)
 {
 	const json_t *keys = json_object_get(rt, "keys"), *ak = NULL;
 	const json_t *vm = json_object_get(rt, "vm-configuration");
@@ -157,7 +157,8 @@ verify_runtime(json_t *rt, const uint8_t aik_n[LAB_RSA_BYTES], struct lab_facts 
 		return lab_refuse(why, LAB_CHECK_RUNTIME_DATA, "RunTimeData has no vmUniqueId");
 	for (size_t i = 0; i < sizeof f->vm_id; i++)
 		f->vm_id[i] = id[i] >= 'a' && id[i] <= 'f' ? (char)(id[i] - 'a' + 'A') : id[i];
-	if (strcmp(f->log.vm_id, f->vm_id) != 0)
+	const bool nameless = anchors->nameless && !f->log.vm_id[0];
+	if (!nameless && strcmp(f->log.vm_id, f->vm_id) != 0)
 		return lab_refuse(why, LAB_CHECK_VM_ID,
 			"PCR 6 names another machine than the hardware report");
 	if (json_is_true(json_object_get(vm, "secure-boot")) != f->log.secure_boot)
@@ -189,7 +190,7 @@ verify_snp(const json_t *evidence, const struct lab_anchors *anchors,
 		return lab_refuse(why, LAB_CHECK_RUNTIME_DATA, "RunTimeData is not a JSON object");
 	memcpy(f->report, report.p, sizeof f->report);
 	f->tee = true;
-	return verify_runtime(f->runtime, aik_n, f, why);
+	return verify_runtime(f->runtime, anchors, aik_n, f, why);
 }
 
 static bool

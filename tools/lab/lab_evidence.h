@@ -82,6 +82,7 @@ struct lab_anchors {
 	uint8_t db_sha256[32], dbx_sha256[32]; /* variables of the firmware vendor */
 	uint8_t measurement[48], id_key_digest[48]; /* of the paravisor */
 	int64_t now;
+	bool nameless; /* firmware that does not measure the machine's name into PCR 6 is taken */
 };
 
 struct lab_roots;

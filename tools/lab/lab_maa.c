@@ -224,6 +224,7 @@ lab_maa_verify_guest(
 	if (vs_failed(lab_anchors_make(
 		    lab_machine_roots(maa->lab->machine), lab_now(maa->lab), &anchors, NULL)))
 		return lab_maa_fail(e, 500, "InternalError", "no memory");
+	anchors.nameless = maa->lab->vm;
 	if (lab_evidence_verify(info, &anchors, facts, &why))
 		return true;
 	return lab_maa_refused(e, &why);

@@ -123,6 +123,33 @@ on_command(void *arg, pid_t peer, const uint8_t *cmd, size_t n, uint8_t *rsp, si
 	return rc;
 }
 
+/* A real machine's kernel shares out its TPM by itself. */
+static vs_rc
+on_guest(void *arg, pid_t peer, const uint8_t *cmd, size_t n, uint8_t *rsp, size_t *rsp_n,
+	struct vs_err *err)
+{
+	struct lab_machine *m = arg;
+	(void)peer;
+	pthread_mutex_lock(&m->lock);
+	vs_rc rc = VS_OK;
+	if (reads_report(cmd, n) && refreshes(m))
+		rc = lab_machine_refresh(m, err);
+	if (!vs_failed(rc))
+		rc = lab_tpm_exchange(m->tpm, cmd, n, rsp, rsp_n, err);
+	pthread_mutex_unlock(&m->lock);
+	return rc;
+}
+
+static vs_rc
+on_power(void *arg, struct vs_err *err)
+{
+	struct lab_machine *m = arg;
+	pthread_mutex_lock(&m->lock);
+	const vs_rc rc = lab_machine_reboot(m, err);
+	pthread_mutex_unlock(&m->lock);
+	return rc;
+}
+
 vs_rc
 lab_machine_write_log(struct lab_machine *m, struct vs_bytes log, struct vs_err *err)
 {
@@ -140,9 +167,19 @@ set_indices(struct lab_machine *m, struct vs_err *err)
 	return VS_OK;
 }
 
+/* Firmware, boot loader and kernel of a real machine measure themselves; they also lock. */
+static vs_rc
+hand_over(struct lab_machine *m, struct vs_err *err)
+{
+	VS_TRY(set_indices(m, err));
+	return lab_machine_refresh(m, err);
+}
+
 vs_rc
 lab_machine_boot(struct lab_machine *m, struct vs_err *err)
 {
+	if (m->lab->vm)
+		return hand_over(m, err);
 	uint16_t algs[LAB_BANKS_MAX];
 	size_t n_algs = 0;
 	VS_TRY(lab_tpm_banks(m->tpm, algs, &n_algs, err));
@@ -281,6 +318,8 @@ start(struct lab_machine *m, const char *dir, const char *vm_id, struct lab_root
 	VS_TRY(start_tpm_and_roots(m, roots, err));
 	VS_TRY(provision(m, err));
 	VS_TRY(lab_machine_boot(m, err));
+	if (m->lab->vm)
+		return lab_vm_start(m->socket, on_guest, on_power, m, &m->vm, err);
 	return lab_proxy_start(m->socket, on_command, m, &m->proxy, err);
 }
 
@@ -322,6 +361,7 @@ lab_machine_stop(struct lab_machine *m)
 	if (!m)
 		return;
 	lab_proxy_stop(m->proxy);
+	lab_vm_stop(m->vm);
 	lab_tpm_stop(m->tpm);
 	lab_identity_free(m->foreign);
 	lab_chip_free(m->self.chip);

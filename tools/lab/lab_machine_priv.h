@@ -12,6 +12,7 @@
 #include "lab/lab_rm.h"
 #include "lab/lab_roots.h"
 #include "lab/lab_tpm.h"
+#include "lab/lab_vm.h"
 
 struct lab;
 
@@ -28,6 +29,7 @@ struct lab_machine {
 	struct lab_roots *roots;
 	struct lab_tpm *tpm;
 	struct lab_proxy *proxy;
+	struct lab_vm *vm; /* a real machine's door to the TPM, or NULL */
 	pthread_mutex_t lock; /* everything below, and the platform's conversation with the TPM */
 	struct lab_identity self;
 	struct lab_boot boot;

@@ -379,6 +379,7 @@ lab_up_background(const char *dir, const struct lab_options *o)
 	char life[32], said[1024] = "";
 	char exe[] = "/proc/self/exe", name[] = "vouchsafe-lab", serve[] = "serve", d[] = "--dir";
 	char max_life[] = "--max-life", agent[] = "--agent", no_throttle[] = "--no-throttle";
+	char vm[] = "--vm";
 	char *argv[12] = {name, serve, d, strdup(dir), max_life, life, NULL};
 	size_t n = 6;
 	pid_t pid = 0;
@@ -386,6 +387,8 @@ lab_up_background(const char *dir, const struct lab_options *o)
 	(void)snprintf(life, sizeof(life), "%llds", (long long)o->max_life_s);
 	if (o->agent)
 		argv[n++] = agent;
+	if (o->vm)
+		argv[n++] = vm;
 	if (!o->throttle)
 		argv[n++] = no_throttle;
 	if (argv[3] == NULL || pipe2(fds, O_CLOEXEC) != 0) {

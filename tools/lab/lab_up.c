@@ -176,6 +176,7 @@ fill_vault(struct lab *lab, struct lab_vault *v, EVP_PKEY *keys[FIRST_KEYS], str
 static VS_RC
 start_all(struct lab *lab, const struct lab_options *o, struct making *m, struct vs_err *err)
 {
+	lab->vm = o->vm;
 	VS_TRY(make_names(lab, err));
 	VS_TRY(lab_faults_new(&lab->faults, err));
 	VS_TRY(begin_keys(lab, m, err));

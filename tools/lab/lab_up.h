@@ -8,6 +8,7 @@
 struct lab_options {
 	bool throttle; /* count create and release of the vault's HSM keys */
 	bool agent; /* start a machine agent */
+	bool vm; /* the machine is a virtual one of the user's; it gets the TPM only */
 	int64_t max_life_s; /* end when nothing was asked of the lab for so long */
 };
 

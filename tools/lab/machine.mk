@@ -8,6 +8,7 @@ libvslabmachine_la_SOURCES = \
 	%D%/lab_report.c %D%/lab_report.h \
 	%D%/lab_tpm.c %D%/lab_tpm.h %D%/lab_tpm_setup.c \
 	%D%/lab_proxy.c %D%/lab_proxy.h \
+	%D%/lab_vm.c %D%/lab_vm.h \
 	%D%/lab_rm.c %D%/lab_rm.h \
 	%D%/lab_machine.c %D%/lab_machine.h %D%/lab_machine_priv.h \
 	%D%/lab_machine_tamper.c \
@@ -57,6 +58,7 @@ labmachine_tests = \
 	tests/lab/test_lab_maa \
 	tests/lab/test_lab_tokens \
 	tests/lab/test_lab_machine \
+	tests/lab/test_lab_vm \
 	tests/lab/test_lab_tamper
 check_PROGRAMS += $(labmachine_tests)
 TESTS += $(labmachine_tests)
@@ -93,6 +95,10 @@ tests_lab_test_lab_maa_LDADD = libvslab.la $(LABTEST_LDADD)
 tests_lab_test_lab_machine_SOURCES = tests/lab/test_lab_machine.c
 tests_lab_test_lab_machine_CPPFLAGS = $(LABTEST_CPPFLAGS)
 tests_lab_test_lab_machine_LDADD = libvslab.la $(LABTEST_LDADD)
+
+tests_lab_test_lab_vm_SOURCES = tests/lab/test_lab_vm.c
+tests_lab_test_lab_vm_CPPFLAGS = $(LABTEST_CPPFLAGS)
+tests_lab_test_lab_vm_LDADD = libvslab.la $(LABTEST_LDADD)
 
 tests_lab_test_lab_tokens_SOURCES = tests/lab/test_lab_tokens.c tests/lab/maa_client.c tests/lab/maa_client.h
 tests_lab_test_lab_tokens_CPPFLAGS = $(LABTEST_CPPFLAGS)
