@@ -6,15 +6,18 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/codec.h"
+#include "crypto/hash.h"
 #include "crypto/ossl.h"
-#include "crypto/rsa_crypt.h"
+#include "conf/value.h"
 #include "tools/cli.h"
-#include "tools/volume_header.h"
+#include "tools/volume_ask.h"
+#include "tools/volume_key.h"
 
 #ifndef WITH_CRYPTSETUP
 int
@@ -33,8 +36,9 @@ vs_cmd_volume(int argc, char **argv)
 static const char help[] =
 	"usage: vouchsafe volume enroll --token T --key K [--passphrase-fd N] [--config FILE] "
 	"DEVICE\n"
-	"       vouchsafe volume open [--expect HEX] [--test] [--read-only] [--config FILE] DEVICE "
-	"[NAME]\n"
+	"       vouchsafe volume open [--expect HEX] [--wait T] [--test] [--read-only] [--config "
+	"FILE] "
+	"DEVICE [NAME]\n"
 	"       vouchsafe volume close NAME\n\n"
 	"A data volume (LUKS2) gets one more key slot, with a random passphrase that is wrapped to "
 	"an\n"
@@ -50,16 +54,29 @@ static const char help[] =
 	"  --expect HEX   the fingerprint that enroll printed; without it a header that somebody "
 	"else\n"
 	"                 made for the same key is not noticed\n"
+	"  --wait T       as long as something is not there or not reachable (device, network, "
+	"service),\n"
+	"                 say so and try again, for at most T (a number with s, m or h); a refusal "
+	"is final\n"
 	"  --test         all but the activation\n\n"
 	"Exit status: 0 done, 1 refused (header, attestation, key), 2 usage, file or device, 3 try "
 	"again.\n";
 
-enum { PASSPHRASE = 64, TYPED_MAX = 8192, LABEL_ROOM = 8192 };
+enum {
+	PASSPHRASE = 64,
+	LABEL_ROOM = 8192,
+	NAME_MAX_BYTES = 127, /* of the device mapper */
+	ONE_TRY_S = 120,
+	WAIT_MAX_MS = 3600 * 1000,
+	PAUSE_FIRST_MS = 500,
+	PAUSE_MAX_MS = 8000,
+};
 
 struct volume {
 	const char *device, *name, *token, *key, *config, *expect;
 	int passphrase_fd;
 	bool test, read_only;
+	int64_t wait_ms, until; /* 0: one try; when to give up (boot clock, ns) */
 	struct vs_arena *arena;
 	struct vs_ossl *ossl;
 	struct vs_profile *profile;
@@ -140,145 +157,24 @@ prepare(struct volume *v, struct vs_err *err)
 	return vs_client_new(v->profile, v->arena, &v->client, err);
 }
 
-static VS_RC
-find_token(const struct volume *v, const char *label, size_t *ret, struct vs_err *err)
-{
-	char quoted[80];
-	for (size_t i = 0; i < v->profile->n_tokens; i++)
-		if (strcmp(v->profile->tokens[i].label, label) == 0) {
-			*ret = i;
-			return VS_OK;
-		}
-	VS_FAIL(err, NOT_FOUND, "the configuration has no token %s",
-		vs_quote(vs_bytes_str(label), quoted, sizeof quoted));
-}
-
 static int64_t
-deadline(int seconds)
+boot_ns(void)
 {
 	const struct vs_clock clock = vs_clock_system();
-	return clock.ops->boot_ns(clock.self) + (int64_t)seconds * 1000000000;
+	return clock.ops->boot_ns(clock.self);
 }
 
-/* The fingerprint is OAEP's label: a wrapped passphrase does not fit to another header. */
-static struct vs_rsa_params
-wrapping(const struct volume *v)
+static struct vs_volume_way
+way_of(const struct volume *v)
 {
-	return (struct vs_rsa_params){.scheme = VS_RSA_OAEP,
-		.hash = VS_HASH_SHA256,
-		.mgf_hash = VS_HASH_SHA256,
-		.label = vs_buf_view(&v->canonical)};
-}
-
-static void
-free_catalog(struct vs_catalog_data **c)
-{
-	vs_catalog_data_free(*c);
-}
-static void
-unref_key(struct vs_pkey **k)
-{
-	vs_pkey_unref(*k);
-}
-static void
-free_rsa(struct vs_rsa **r)
-{
-	vs_rsa_free(*r);
-}
-static void
-unref_grant(struct vs_grant **g)
-{
-	if (*g)
-		vs_grant_unref(*g);
-}
-
-/* Public data only: enrolling needs no attestation. */
-static VS_RC
-wrap(struct volume *v, const struct vs_secret *passphrase, struct vs_volume_entry *e,
-	struct vs_err *err)
-{
-	VS_CLEANUP(free_catalog) struct vs_catalog_data *catalog = NULL;
-	VS_CLEANUP(unref_key) struct vs_pkey *key = NULL;
-	VS_CLEANUP(free_rsa) struct vs_rsa *rsa = NULL;
-	size_t token = 0, n = 0;
-	const struct vs_cat_entry *c = NULL;
-	uint8_t *room = NULL;
-	VS_TRY(find_token(v, v->token, &token, err));
-	VS_TRY(vs_client_catalog(v->client, token, 0, deadline(120), &catalog, err));
-	for (size_t i = 0; catalog && i < catalog->n; i++)
-		if (vs_bytes_eq_str(catalog->entries[i].name, v->key))
-			c = &catalog->entries[i];
-	if (!c || c->type != VS_KEY_RSA || !(c->ops & VS_KOP_DECRYPT))
-		VS_FAIL(err, NOT_FOUND, "token %s has no RSA key %s that may decrypt", v->token,
-			v->key);
-	if (c->version.n >= sizeof e->version)
-		VS_FAIL(err, LIMIT, "the version of key %s is too long", v->key);
-	const struct vs_key_public pub = {.type = VS_KEY_RSA, .n = c->n, .e = c->e};
-	VS_TRY(vs_pkey_from_public(v->ossl, &pub, false, &key, err));
-	const struct vs_rsa_params how = wrapping(v);
-	VS_TRY(vs_rsa_new(key, &how, true, &rsa, err));
-	e->wrapped = (struct vs_buf){.max = 1024};
-	VS_TRY(vs_buf_room(&e->wrapped, vs_rsa_size(rsa), &room, err));
-	VS_TRY(vs_rsa_encrypt(rsa, vs_secret_view(passphrase), room, vs_rsa_size(rsa), &n, err));
-	e->wrapped.n = n;
-	(void)snprintf(e->token, sizeof e->token, "%s", v->token);
-	(void)snprintf(e->key, sizeof e->key, "%s", v->key);
-	memcpy(e->version, c->version.p, c->version.n);
-	return VS_OK;
-}
-
-static VS_RC
-unwrap(struct volume *v, const struct vs_volume_entry *e, struct vs_secret *ret, struct vs_err *err)
-{
-	VS_CLEANUP(unref_grant) struct vs_grant *grant = NULL;
-	VS_CLEANUP(vs_secret_done) struct vs_secret material = {0};
-	VS_CLEANUP(unref_key) struct vs_pkey *key = NULL;
-	VS_CLEANUP(free_rsa) struct vs_rsa *rsa = NULL;
-	size_t token = 0;
-	uint32_t key_no = 0;
-	VS_TRY(find_token(v, e->token, &token, err));
-	const int64_t until = deadline(120);
-	VS_TRY(vs_client_need(v->client, token, NULL, 0, until, &grant, err));
-	VS_TRY(vs_client_key(v->client, grant, vs_bytes_str(e->key), vs_bytes_str(e->version),
-		until, NULL, &material, &key_no, err));
-	VS_TRY(vs_pkey_from_agent(v->ossl, v->arena, VS_KEY_RSA, &material, &key, err));
-	const struct vs_rsa_params how = wrapping(v);
-	VS_TRY(vs_rsa_new(key, &how, false, &rsa, err));
-	if (vs_failed(vs_rsa_decrypt_secret(rsa, vs_buf_view(&e->wrapped), v->arena, ret, NULL)))
-		VS_FAIL(err, REFUSED_BINDING,
-			"the passphrase in the header of %s was not wrapped for this header and "
-			"this key",
-			v->device);
-	return VS_OK;
-}
-
-/* One line of at most TYPED_MAX bytes, or all up to the end of the descriptor. */
-static VS_RC
-read_passphrase(const struct volume *v, struct vs_secret *ret, struct vs_err *err)
-{
-	struct termios before;
-	const bool tty = isatty(v->passphrase_fd) && tcgetattr(v->passphrase_fd, &before) == 0;
-	VS_TRY(vs_secret_new(v->arena, TYPED_MAX, ret, err));
-	if (tty) {
-		struct termios quiet = before;
-		quiet.c_lflag &= ~(tcflag_t)ECHO;
-		(void)tcsetattr(v->passphrase_fd, TCSAFLUSH, &quiet);
-		(void)fprintf(stderr, "A passphrase of %s: ", v->device);
-	}
-	size_t n = 0;
-	ssize_t got = 0;
-	while (n < TYPED_MAX && (got = read(v->passphrase_fd, ret->p + n, 1)) == 1 &&
-		ret->p[n] != '\n')
-		n++;
-	if (tty) {
-		(void)tcsetattr(v->passphrase_fd, TCSAFLUSH, &before);
-		(void)fprintf(stderr, "\n");
-	}
-	if (got < 0 || n == 0 || n == TYPED_MAX)
-		VS_FAIL(err, USAGE, "no passphrase could be read from descriptor %d",
-			v->passphrase_fd);
-	ret->n = n;
-	return VS_OK;
+	const int64_t one = boot_ns() + (int64_t)ONE_TRY_S * 1000000000;
+	return (struct vs_volume_way){.profile = v->profile,
+		.client = v->client,
+		.arena = v->arena,
+		.ossl = v->ossl,
+		.device = v->device,
+		.canonical = vs_buf_view(&v->canonical),
+		.until = v->until && v->until < one ? v->until : one};
 }
 
 /* Slot and entry, or neither. */
@@ -312,14 +208,34 @@ write_entry(struct volume *v, const struct vs_secret *typed, const struct vs_sec
 	return rc;
 }
 
+/* O_NONBLOCK: what is no device or file, such as a pipe, is refused and not waited for. */
+static VS_RC
+open_device(struct volume *v, struct vs_err *err)
+{
+	struct stat st = {0};
+	v->device_fd = open(v->device, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	const int e = errno;
+	if (v->device_fd < 0 && (e == ENOENT || e == ENXIO || e == ENODEV))
+		return vs_err_put(err, VS_E_USAGE, __func__, __LINE__, e,
+			"%.200s is not there; lsblk lists the devices", v->device);
+	if (v->device_fd < 0)
+		VS_FAIL_N(err, USAGE, e, "%.200s: %s%s", v->device, strerror(e),
+			e == EACCES || e == EPERM ? "; run this as root" : "");
+	if (fstat(v->device_fd, &st) != 0 || (!S_ISBLK(st.st_mode) && !S_ISREG(st.st_mode)))
+		VS_FAIL(err, USAGE,
+			"%.200s is neither a block device nor an image; lsblk lists the devices",
+			v->device);
+	return VS_OK;
+}
+
 static VS_RC
 enroll(struct volume *v, struct vs_err *err)
 {
 	VS_CLEANUP(vs_secret_done) struct vs_secret typed = {0}, fresh = {0};
 	VS_CLEANUP(vs_volume_entry_done)
-	struct vs_volume_entry e = {.number = -1},
-			       had = {.number = -1};
+	struct vs_volume_entry e = {.number = -1}, had = {.number = -1};
 	const char *json = NULL;
+	VS_TRY(open_device(v, err));
 	VS_TRY(prepare(v, err));
 	VS_TRY(vs_volume_copy(v->device_fd, v->device, &v->copy_fd, err));
 	VS_TRY(load_header(v, v->device, NULL, &json, err));
@@ -330,16 +246,16 @@ enroll(struct volume *v, struct vs_err *err)
 			v->device);
 	VS_TRY(vs_secret_new(v->arena, PASSPHRASE, &fresh, err));
 	VS_TRY(vs_random(fresh.p, fresh.n, err));
-	VS_TRY(wrap(v, &fresh, &e, err));
-	VS_TRY(read_passphrase(v, &typed, err));
-	sigset_t all, before;
-	(void)sigfillset(&all);
-	(void)sigprocmask(SIG_BLOCK, &all, &before);
-	const vs_rc rc = write_entry(v, &typed, &fresh, &e, err);
-	(void)sigprocmask(SIG_SETMASK, &before, NULL);
-	VS_TRY(rc);
+	const struct vs_volume_way way = way_of(v);
+	VS_TRY(vs_volume_wrap(&way, v->token, v->key, &fresh, &e, err));
+	VS_TRY(vs_volume_read_passphrase(v->passphrase_fd, v->device, v->arena, &typed, err));
+	sigset_t before;
+	vs_volume_hold_signals(&before);
+	VS_TRY(write_entry(v, &typed, &fresh, &e, err));
 	(void)printf("key slot %d of %s is wrapped to %s in %s\nfingerprint %s\n", e.slot,
 		v->device, e.key, e.token, v->fingerprint);
+	(void)fflush(stdout);
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	return VS_OK;
 }
 
@@ -350,7 +266,11 @@ open_volume(struct volume *v, struct vs_err *err)
 	VS_CLEANUP(vs_volume_entry_done) struct vs_volume_entry e = {.number = -1};
 	const char *json = NULL;
 	char path[32];
+	VS_TRY(open_device(v, err));
 	VS_TRY(prepare(v, err));
+	if (v->name && crypt_status(NULL, v->name) >= CRYPT_ACTIVE)
+		VS_FAIL(err, USAGE, "/dev/mapper/%s is there already; vouchsafe volume close %s",
+			v->name, v->name);
 	VS_TRY(vs_volume_copy(v->device_fd, v->device, &v->copy_fd, err));
 	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", v->copy_fd);
 	VS_TRY(load_header(v, path, v->device, &json, err));
@@ -359,10 +279,14 @@ open_volume(struct volume *v, struct vs_err *err)
 			"the volume's header was refused: its fingerprint is %s, expected %.64s",
 			v->fingerprint, v->expect);
 	VS_TRY(vs_volume_entry_read(vs_bytes_str(json), &e, err));
-	VS_TRY(unwrap(v, &e, &passphrase, err));
+	const struct vs_volume_way way = way_of(v);
+	VS_TRY(vs_volume_unwrap(&way, &e, &passphrase, err));
 	const uint32_t flags = v->read_only ? CRYPT_ACTIVATE_READONLY : 0;
+	sigset_t before;
+	vs_volume_hold_signals(&before);
 	const int r = crypt_activate_by_passphrase(v->cd, v->test ? NULL : v->name, e.slot,
 		(const char *)passphrase.p, passphrase.n, flags);
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	if (r == -EPERM)
 		VS_FAIL(err, REFUSED_KEY, "%s: the passphrase does not open its key slot",
 			v->device);
@@ -375,6 +299,9 @@ open_volume(struct volume *v, struct vs_err *err)
 static VS_RC
 close_volume(struct volume *v, struct vs_err *err)
 {
+	if (crypt_status(NULL, v->device) < CRYPT_ACTIVE)
+		VS_FAIL(err, USAGE, "no volume %.127s is open; ls /dev/mapper shows those that are",
+			v->device);
 	int r = crypt_init_by_name(&v->cd, v->device);
 	if (r >= 0) {
 		crypt_set_log_callback(v->cd, take_words, v);
@@ -393,21 +320,38 @@ read_number(const char *s, int *ret)
 	return errno == 0 && n < 1024 && *end == '\0';
 }
 
+static bool
+is_fingerprint(const char *s)
+{
+	return strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64;
+}
+
 static int
 read_options(int argc, char **argv, struct volume *v)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
 		{"token", required_argument, NULL, 't'}, {"key", required_argument, NULL, 'k'},
 		{"passphrase-fd", required_argument, NULL, 'p'},
-		{"expect", required_argument, NULL, 'e'}, {"test", no_argument, NULL, 'n'},
-		{"read-only", no_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'}, {0}};
+		{"expect", required_argument, NULL, 'e'}, {"wait", required_argument, NULL, 'w'},
+		{"test", no_argument, NULL, 'n'}, {"read-only", no_argument, NULL, 'r'},
+		{"help", no_argument, NULL, 'h'}, {0}};
 	int o;
 	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (o) {
 		case 'c': v->config = optarg; break;
 		case 't': v->token = optarg; break;
 		case 'k': v->key = optarg; break;
-		case 'e': v->expect = optarg; break;
+		case 'e':
+			v->expect = optarg;
+			if (!is_fingerprint(optarg))
+				return vs_cli_usage("volume",
+					"--expect is the 64 hex digits that enroll printed");
+			break;
+		case 'w':
+			if (!vs_duration_parse(optarg, &v->wait_ms) || v->wait_ms > WAIT_MAX_MS)
+				return vs_cli_usage("volume",
+					"--wait is a number with unit ms, s, m or h, at most 1h");
+			break;
 		case 'n': v->test = true; break;
 		case 'r': v->read_only = true; break;
 		case 'p':
@@ -421,15 +365,84 @@ read_options(int argc, char **argv, struct volume *v)
 	return -1;
 }
 
+/* What time can mend: something is not there yet, or cannot be reached. A refusal is final. */
+static bool
+may_pass(vs_rc rc, const struct vs_err *err)
+{
+	const bool absent = rc.code == VS_E_USAGE && err->n_frames > 0 &&
+		(err->frames[0].foreign == ENOENT || err->frames[0].foreign == ENXIO ||
+			err->frames[0].foreign == ENODEV);
+	return absent || vs_cli_exit_code(rc.code) == VS_EXIT_TEMPORARY;
+}
+
+/* Says what it waits for; false: the time is over. */
+static bool
+wait_a_little(const struct volume *v, int64_t ms, unsigned tries, const struct vs_err *err)
+{
+	char why[1200];
+	const int64_t left = (v->until - boot_ns()) / 1000000;
+	if (left <= 0)
+		return false;
+	vs_err_sentence(err, why, sizeof why);
+	(void)fprintf(stderr, "vouchsafe volume: waiting for %s, try %u, %lld s left: %s\n",
+		v->device, tries, (long long)(left / 1000), why);
+	if (ms > left)
+		ms = left;
+	const struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+	(void)nanosleep(&t, NULL);
+	return boot_ns() < v->until;
+}
+
+typedef VS_RC verb_fn(struct volume *v, struct vs_err *err);
+
+/* Tries share nothing but the order: each opens, reads and judges anew. */
+static int
+run_verb(verb_fn *run, struct volume *order)
+{
+	int64_t pause = PAUSE_FIRST_MS;
+	order->until = order->wait_ms ? boot_ns() + order->wait_ms * 1000000 : 0;
+	for (unsigned tries = 1;; tries++) {
+		VS_CLEANUP(volume_done) struct volume v = *order;
+		struct vs_err err = {0};
+		const vs_rc rc = run(&v, &err);
+		if (!vs_failed(rc))
+			return vs_cli_done(VS_EXIT_OK);
+		if (v.until && may_pass(rc, &err) && wait_a_little(&v, pause, tries, &err)) {
+			pause = pause * 2 < PAUSE_MAX_MS ? pause * 2 : PAUSE_MAX_MS;
+			continue;
+		}
+		return vs_cli_fail(rc, &err);
+	}
+}
+
+static int
+check_words(const char *verb, verb_fn *run, int n, const struct volume *v)
+{
+	const bool opening = run == open_volume;
+	if (!v->device || n > 2 || (v->name != NULL) != (opening && !v->test))
+		return vs_cli_usage("volume", "%s takes other arguments", verb);
+	if (run == enroll && (!v->token || !v->key))
+		return vs_cli_usage("volume", "enroll needs --token and --key");
+	if (!opening && v->wait_ms)
+		return vs_cli_usage("volume", "--wait is for open");
+	if (v->name &&
+		(strchr(v->name, '/') || v->name[0] == '.' || !v->name[0] ||
+			strlen(v->name) > NAME_MAX_BYTES))
+		return vs_cli_usage("volume", "'%.60s' is no name for a mapping", v->name);
+	if ((v->name || run == close_volume) && geteuid() != 0)
+		return vs_cli_usage("volume", "only root may %s a volume; run this as root%s", verb,
+			opening ? ", or try with --test" : "");
+	return -1;
+}
+
 int
 vs_cmd_volume(int argc, char **argv)
 {
-	VS_CLEANUP(volume_done) struct volume v = {.device_fd = -1, .copy_fd = -1};
+	struct volume v = {.device_fd = -1, .copy_fd = -1};
 	static const struct {
 		const char *name;
-		VS_RC (*run)(struct volume *v, struct vs_err *err);
+		verb_fn *run;
 	} verbs[] = {{"enroll", enroll}, {"open", open_volume}, {"close", close_volume}};
-	struct vs_err err = {0};
 	int code = read_options(argc, argv, &v);
 	if (code >= 0)
 		return code;
@@ -442,19 +455,9 @@ vs_cmd_volume(int argc, char **argv)
 	const int n = argc - optind - 1;
 	v.device = n >= 1 ? argv[optind + 1] : NULL;
 	v.name = n >= 2 ? argv[optind + 2] : NULL;
-	const bool opening = verbs[i].run == open_volume;
-	if (!v.device || n > 2 || (v.name != NULL) != (opening && !v.test))
-		return vs_cli_usage("volume", "%s takes other arguments", verb);
-	if (verbs[i].run == enroll && (!v.token || !v.key))
-		return vs_cli_usage("volume", "enroll needs --token and --key");
-	if (v.name && (strchr(v.name, '/') || v.name[0] == '.'))
-		return vs_cli_usage("volume", "'%.60s' is no name for a mapping", v.name);
-	if (verbs[i].run != close_volume) {
-		v.device_fd = open(v.device, O_RDONLY | O_CLOEXEC);
-		if (v.device_fd < 0)
-			return vs_cli_usage("volume", "%.200s: %s", v.device, strerror(errno));
-	}
-	const vs_rc rc = verbs[i].run(&v, &err);
-	return vs_cli_done(vs_failed(rc) ? vs_cli_fail(rc, &err) : VS_EXIT_OK);
+	code = check_words(verb, verbs[i].run, n, &v);
+	if (code >= 0)
+		return code;
+	return run_verb(verbs[i].run, &v);
 }
 #endif

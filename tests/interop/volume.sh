@@ -9,7 +9,7 @@
 	rm -rf "$T"
 	exit 77
 }
-need cryptsetup
+need cryptsetup python3
 lab_up
 format() { # FILE OPTIONS...: a volume with the passphrase "typed"
 	f=$1
@@ -90,6 +90,100 @@ if printf typed | cryptsetup reencrypt -q --init-only --force-offline-reencrypt 
 else
 	note "re-encryption cannot be begun here: $(tail -n 1 "$T/format.out")"
 fi
+
+# What a person gets wrong: one sentence with the remedy, status 2, and nothing was begun.
+usage() { # what, pattern, arguments of volume...
+	_w=$1 _p=$2
+	shift 2
+	refused "$_w" "$VOUCHSAFE" volume "$@"
+	[ "$RC" = 2 ] || { cat "$T/cmd.out"; fail "status $RC, expected 2"; }
+	says "$_p"
+}
+mkfifo "$T/fifo"
+usage "a device that is not there" 'is not there; lsblk' open --test "$T/nothing"
+usage "a folder" 'neither a block device nor an image' open --test "$T"
+usage "a pipe, which would wait for ever" 'neither a block device nor an image' open --test "$T/fifo"
+usage "a terminal device" 'neither a block device nor an image' open --test /dev/null
+usage "a fingerprint that is none" '64 hex digits' open --test --expect abc "$V"
+usage "a wait without a unit" 'number with unit' open --test --wait 5 "$V"
+usage "a wait for ever" 'at most 1h' open --test --wait 2h "$V"
+usage "a wait for enrol" 'is for open' enroll --wait 5s --token lab-vault --key rsa2048 "$V"
+usage "an option that does not exist" "--help" open --hurry "$V"
+usage "a name with a slash" 'no name for a mapping' open "$V" a/b
+usage "a name that the device mapper cannot have" 'no name for a mapping' open "$V" "$(printf '%0128d' 1)"
+usage "no name and no --test" 'takes other arguments' open "$V"
+usage "enrol without a key" 'needs --token and --key' enroll "$V"
+usage "a token that is not configured" 'has no token' enroll --token nobody --key rsa2048 "$T/again.img"
+if [ "$(id -u)" = 0 ]; then
+	usage "nothing of that name is open" 'no volume .* is open' close "vs-test-$$"
+	setpriv --reuid=65534 --clear-groups true 2>/dev/null && {
+		chmod 755 "$T"
+		chmod 600 "$V"
+		nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$VOUCHSAFE" volume "$@"; }
+		RC=0
+		nobody open "$V" name >"$T/cmd.out" 2>&1 || RC=$?
+		[ "$RC" = 2 ] && grep -q 'only root may open a volume; run this as root' "$T/cmd.out" || { cat "$T/cmd.out"; fail "another user opens"; }
+		RC=0
+		nobody open --test "$V" >"$T/cmd.out" 2>&1 || RC=$?
+		[ "$RC" = 2 ] && grep -q 'Permission denied; run this as root' "$T/cmd.out" || { cat "$T/cmd.out"; fail "another user reads"; }
+		chmod 700 "$T"
+		ok "another user is told to be root, before anything is asked for"
+	}
+fi
+
+# Waiting: it says for what, comes through when that is there, gives up in time otherwise.
+"$VOUCHSAFE" volume open --test --wait 60s "$T/late.img" >"$T/late.out" 2>&1 &
+waiter=$!
+until_true 20 grep -q 'waiting for .*late.img, try 1, .* s left: .*is not there' "$T/late.out" || { cat "$T/late.out"; fail "it does not say what it waits for"; }
+cp "$V" "$T/late.tmp" && mv "$T/late.tmp" "$T/late.img"
+wait "$waiter" || { cat "$T/late.out"; fail "it does not come through"; }
+ok "a device that comes later is waited for, and that is said"
+begin=$(date +%s)
+refused "a device that never comes" "$VOUCHSAFE" volume open --test --wait 2s "$T/nothing"
+[ "$RC" = 2 ] && [ $(($(date +%s) - begin)) -le 5 ] || fail "status $RC after $(($(date +%s) - begin)) s"
+"$LAB" fault maa refused --dir "$D" >/dev/null
+begin=$(date +%s)
+refused "a service that cannot be reached" "$VOUCHSAFE" volume open --test --wait 4s "$V"
+"$LAB" fault clear --dir "$D" >/dev/null
+says 'waiting for .*volume.img, try 1'
+[ "$RC" = 3 ] && [ $(($(date +%s) - begin)) -le 12 ] || fail "status $RC after $(($(date +%s) - begin)) s"
+begin=$(date +%s)
+refused "a refusal, which no waiting mends" "$VOUCHSAFE" volume open --test --wait 60s --expect "$(printf '%064d' 7)" "$V"
+[ "$RC" = 1 ] && [ $(($(date +%s) - begin)) -le 20 ] || fail "status $RC after $(($(date +%s) - begin)) s"
+
+# Ctrl-C: at the prompt, with the terminal as it was afterwards; while it waits; nothing is half done.
+cp "$T/plain.img" "$T/ctrl.img"
+python3 - "$VOUCHSAFE" "$T/ctrl.img" <<'EOT' || fail "Ctrl-C at the prompt"
+import os, pty, sys, termios, time
+pid, master = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], [sys.argv[1], "volume", "enroll", "--token", "lab-vault", "--key", "rsa2048", sys.argv[2]])
+seen = b""
+while b"A passphrase of" not in seen:
+    seen += os.read(master, 100)
+assert not termios.tcgetattr(master)[3] & termios.ECHO, "the passphrase would be seen"
+os.write(master, b"typ\x03")
+_, status = os.waitpid(pid, 0)
+assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == 2, status
+assert termios.tcgetattr(master)[3] & termios.ECHO, "the terminal is left without echo"
+EOT
+ok "Ctrl-C at the prompt ends it, and the terminal echoes again"
+cmp "$T/plain.img" "$T/ctrl.img" || fail "the volume changed"
+ok "and the volume is as it was"
+# At any moment: either nothing was done, or all of it.
+for ms in 100 200 300 500 800; do
+	cp "$T/plain.img" "$T/ctrl.img"
+	printf 'typed\n' >"$T/typed"
+	"$VOUCHSAFE" volume enroll --token lab-vault --key rsa2048 "$T/ctrl.img" <"$T/typed" >"$T/ctrl.out" 2>&1 &
+	p=$!
+	sleep "0.$ms"
+	kill -TERM "$p" 2>/dev/null || true
+	wait "$p" || true
+	cryptsetup luksDump --dump-json-metadata "$T/ctrl.img" >"$T/ctrl.json" || fail "no header after $ms ms"
+	python3 -c 'import json, sys; h = json.load(open(sys.argv[1])); assert len(h["keyslots"]) == 1 + len(h["tokens"]), h' "$T/ctrl.json" ||
+		fail "half an enrolment after $ms ms"
+done
+ok "ended at any moment, a volume has slot and entry, or neither"
 
 "$LAB" tamper secure-boot off --dir "$D" >/dev/null
 refused "a changed machine" "$VOUCHSAFE" volume open --test "$V"
