@@ -2,21 +2,40 @@
 # What is installed beside the programs. Every folder can be chosen at configure or make time, so
 # files that name folders are made by make, not by configure.
 edit_paths = $(AM_V_GEN)$(MKDIR_P) $(@D) && $(SED) -e 's,@prefix[@],$(prefix),g' -e 's,@exec_prefix[@],$(exec_prefix),g' \
-	-e 's,@libdir[@],$(libdir),g' -e 's,@libexecdir[@],$(libexecdir),g' \
+	-e 's,@bindir[@],$(bindir),g' -e 's,@libdir[@],$(libdir),g' -e 's,@libexecdir[@],$(libexecdir),g' \
 	-e 's,@sysconfdir[@],$(sysconfdir),g' -e 's,@localstatedir[@],$(localstatedir),g' \
 	-e 's,@runstatedir[@],$(runstatedir),g' -e 's,@pkcs11moduledir[@],$(pkcs11moduledir),g' \
 	-e 's,@PACKAGE_VERSION[@],$(PACKAGE_VERSION),g'
 
 made_from_in = \
-	conf/systemd/vouchsafe-agent.socket conf/systemd/vouchsafe-agent.service \
+	conf/systemd/vouchsafe-agent.socket conf/systemd/vouchsafe-agent.service conf/systemd/vouchsafe-volume@.service \
+	conf/initramfs/hooks/vouchsafe conf/initramfs/local-top/vouchsafe conf/initramfs/local-bottom/vouchsafe \
 	conf/sysusers.d/vouchsafe.conf conf/tmpfiles.d/vouchsafe.conf conf/logrotate.d/vouchsafe \
 	conf/vouchsafe.pc
 CLEANFILES += $(made_from_in)
 EXTRA_DIST += \
 	%D%/systemd/vouchsafe-agent.socket.in %D%/systemd/vouchsafe-agent.service.in \
+	%D%/systemd/vouchsafe-volume@.service.in \
+	%D%/initramfs/hook.in %D%/initramfs/local-top.in %D%/initramfs/local-bottom.in \
 	%D%/systemd/sysusers.conf.in %D%/systemd/tmpfiles.conf.in %D%/logrotate.in %D%/vouchsafe.pc.in
 
-systemdunit_DATA = conf/systemd/vouchsafe-agent.socket conf/systemd/vouchsafe-agent.service
+systemdunit_DATA = conf/systemd/vouchsafe-agent.socket conf/systemd/vouchsafe-agent.service conf/systemd/vouchsafe-volume@.service
+conf/systemd/vouchsafe-volume@.service: $(srcdir)/%D%/systemd/vouchsafe-volume@.service.in Makefile
+	$(edit_paths) $(srcdir)/conf/systemd/vouchsafe-volume@.service.in >$@
+
+# For initramfs-tools, which runs what is executable.
+inithookdir = $(datadir)/initramfs-tools/hooks
+inithook_SCRIPTS = conf/initramfs/hooks/vouchsafe
+inittopdir = $(datadir)/initramfs-tools/scripts/local-top
+inittop_SCRIPTS = conf/initramfs/local-top/vouchsafe
+initbottomdir = $(datadir)/initramfs-tools/scripts/local-bottom
+initbottom_SCRIPTS = conf/initramfs/local-bottom/vouchsafe
+conf/initramfs/hooks/vouchsafe: $(srcdir)/%D%/initramfs/hook.in Makefile
+	$(edit_paths) $(srcdir)/conf/initramfs/hook.in >$@ && chmod +x $@
+conf/initramfs/local-top/vouchsafe: $(srcdir)/%D%/initramfs/local-top.in Makefile
+	$(edit_paths) $(srcdir)/conf/initramfs/local-top.in >$@ && chmod +x $@
+conf/initramfs/local-bottom/vouchsafe: $(srcdir)/%D%/initramfs/local-bottom.in Makefile
+	$(edit_paths) $(srcdir)/conf/initramfs/local-bottom.in >$@ && chmod +x $@
 conf/systemd/vouchsafe-agent.socket: $(srcdir)/%D%/systemd/vouchsafe-agent.socket.in Makefile
 	$(edit_paths) $(srcdir)/conf/systemd/vouchsafe-agent.socket.in >$@
 conf/systemd/vouchsafe-agent.service: $(srcdir)/%D%/systemd/vouchsafe-agent.service.in Makefile
@@ -65,7 +84,7 @@ exampledir = $(docdir)/examples
 dist_example_DATA = %D%/vouchsafe.conf
 dist_doc_DATA = README.md SECURITY.md CHANGELOG.md LICENSE
 
-dist_man_MANS += %D%/man/vouchsafe.1 %D%/man/vouchsafe.conf.5 %D%/man/vouchsafe-policy.5 %D%/man/vouchsafe-agent.8 %D%/man/vouchsafe-pkcs11.7
+dist_man_MANS += %D%/man/vouchsafe.1 %D%/man/vouchsafe.conf.5 %D%/man/vouchsafe-policy.5 %D%/man/vouchsafe-agent.8 %D%/man/vouchsafe-volume.8 %D%/man/vouchsafe-pkcs11.7
 
 include %D%/packages.mk
 

@@ -7,6 +7,7 @@ debian_files = \
 	%D%/debian/vouchsafe-agent.dirs %D%/debian/vouchsafe-agent.examples \
 	%D%/debian/vouchsafe-agent.install %D%/debian/vouchsafe-agent.lintian-overrides \
 	%D%/debian/vouchsafe-agent.postrm \
+	%D%/debian/vouchsafe-initramfs.install %D%/debian/vouchsafe-initramfs.postinst %D%/debian/vouchsafe-initramfs.triggers \
 	%D%/debian/vouchsafe-lab.install \
 	%D%/debian/vouchsafe.docs %D%/debian/vouchsafe.install
 package_scripts = tests/packages/deb.sh tests/packages/reproducible.sh tests/packages/bare-root.sh tests/packages/five-minutes.sh \
@@ -23,6 +24,13 @@ deb: dist
 check-deb: deb
 	$(SHELL) $(srcdir)/tests/packages/reproducible.sh $(distdir).tar.xz $(PACKAGE_VERSION) deb
 	$(SHELL) $(srcdir)/tests/packages/bare-root.sh deb $(BARE_ROOT_TAR)
+# As root, with qemu-system-x86, ovmf and mtools: a machine with Secure Boot whose volumes open while
+# it is what it was, in the initramfs and by systemd. Minutes, without KVM.
+guest_scripts = tests/guest/guest.sh tests/guest/inside.sh
+EXTRA_DIST += $(guest_scripts)
+.PHONY: check-guest
+check-guest: deb vouchsafe-lab
+	$(SHELL) $(srcdir)/tests/guest/guest.sh deb . $(BARE_ROOT_TAR)
 # As root, in a bare root: cross-build, unit tests under emulation.
 .PHONY: check-arm64
 check-arm64: dist
