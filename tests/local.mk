@@ -47,7 +47,9 @@ interop_more = \
 	%D%/interop/strongswan.sh \
 	%D%/interop/cryptenroll.sh \
 	%D%/interop/pykcs11.sh \
+	%D%/interop/provider.sh \
 	%D%/interop/conformance.sh \
+	%D%/interop/libp11.sh \
 	%D%/interop/profiles.sh
 EXTRA_DIST += $(interop_more) %D%/interop/profiles.py %D%/interop/Token.java %D%/interop/conformance.md
 CLEANFILES += check-interop.log
