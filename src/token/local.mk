@@ -8,6 +8,7 @@ libvstoken_la_SOURCES = \
 	%D%/find.c \
 	%D%/instance.c %D%/instance.h \
 	%D%/keyuse.c %D%/keyuse.h \
+	%D%/login.c \
 	%D%/make.c %D%/make.h \
 	%D%/mech.c %D%/mech.h \
 	%D%/object.c %D%/object.h \
