@@ -114,5 +114,6 @@ tests_lab_test_lab_dcap_CPPFLAGS = $(LABTEST_CPPFLAGS)
 tests_lab_test_lab_dcap_LDADD = $(LABTEST_LDADD)
 
 EXTRA_DIST += tests/data/maa/exchanges tests/data/maa/evidence/td_quote_v4.dat \
+	tests/data/maa/evidence/sevsnpvm-2025-04.report.b64url \
 	tests/data/maa/evidence/sgx-oe-sdk.enclave.info.debug.json \
 	tests/data/maa/evidence/sgx-intel-sdk.enclave.info.release.json

@@ -9,6 +9,7 @@ const {
 	AttestationClient,
 	createAttestationPolicyToken,
 } = require("@azure/attestation");
+const { createHttpHeaders, createPipelineRequest } = require("@azure/core-rest-pipeline");
 const { ClientSecretCredential } = require("@azure/identity");
 const { execFileSync } = require("child_process");
 
@@ -99,6 +100,83 @@ async function bogusEvidenceIsRefused() {
 	await assert.rejects(c.attestSgxEnclave(oe.evidence), { statusCode: 400 });
 }
 
+// This version of the client has no call for virtual machines; its own pipeline makes it, and its own
+// keys judge the answer.
+async function attestMachine(type, body) {
+	const c = client(providers.shared);
+	const request = createPipelineRequest({
+		url: `${providers.shared}/attest/${type}?api-version=2025-06-01`,
+		method: "POST",
+		headers: createHttpHeaders({ "Content-Type": "application/json" }),
+		body: JSON.stringify(body),
+	});
+	const response = await c._client.sendRequest(request);
+	const answer = JSON.parse(response.bodyAsText);
+	if (response.status !== 200)
+		return { status: response.status, ...answer.error,
+			header: response.headers.get("x-ms-error-code") };
+	const [head, claims, signature] = answer.token.split(".");
+	const kid = JSON.parse(Buffer.from(head, "base64url")).kid;
+	const signer = (await c.getAttestationSigners()).find((s) => s.keyId === kid);
+	const leaf = new crypto.X509Certificate(signer.certificates[0]);
+	assert(crypto.verify("sha256", Buffer.from(head + "." + claims), leaf.publicKey,
+		Buffer.from(signature, "base64url")));
+	return { status: 200, claims: JSON.parse(Buffer.from(claims, "base64url")) };
+}
+
+async function machinesAreAttested() {
+	const b64url = (b) => Buffer.from(b).toString("base64url");
+	// A report of 2025 with the chain that its machine had, and a TD quote of 5006 bytes.
+	const report = fs.readFileSync(data + "evidence/sevsnpvm-2025-04.report.b64url", "utf8").trim();
+	const inner = JSON.parse(Buffer.from(report, "base64url"));
+	const snp = Buffer.from(inner.SnpReport, "base64url");
+	const good = await attestMachine("SevSnpVm", { report, nonce: "n" });
+	assert.equal(good.status, 200, good.message);
+	assert.equal(good.claims["x-ms-attestation-type"], "sevsnpvm");
+	assert.equal(good.claims.nonce, "n");
+	assert.equal(good.claims["x-ms-sevsnpvm-reportdata"], snp.subarray(0x50, 0x90).toString("hex"));
+	assert.equal(good.claims["x-ms-sevsnpvm-launchmeasurement"], snp.subarray(0x90, 0xc0).toString("hex"));
+	assert.equal(good.claims["x-ms-compliance-status"], undefined);
+	for (const at of [0, 8, 0x38, 0x50, 0x90, 0x180, 0x1a0, 0x2a0, 0x2e8]) {
+		const bad = Buffer.from(snp);
+		bad[at] ^= 1;
+		const answer = await attestMachine("SevSnpVm", {
+			report: b64url(JSON.stringify({ ...inner, SnpReport: b64url(bad) })) });
+		assert.equal(answer.status, 400, `report byte ${at}`);
+		assert.equal(answer.code, "InvalidParameter");
+		assert.equal(answer.header, "InvalidParameter");
+		assert.match(answer.innererror.code, /^Snp/);
+	}
+	const pem = Buffer.from(inner.VcekCertChain, "base64url").toString();
+	const without = pem.slice(0, pem.indexOf("-----BEGIN", 20));
+	for (const chain of [without, pem.replace("MII", "MIJ"), ""])
+		assert.equal((await attestMachine("SevSnpVm", { report: b64url(JSON.stringify(
+			{ ...inner, VcekCertChain: b64url(chain) })) })).status, 400);
+	const runtimeData = { data: b64url("something else"), dataType: "Binary" };
+	assert.equal((await attestMachine("SevSnpVm", { report, runtimeData })).innererror.code, "SnpReportData");
+	assert.equal((await attestMachine("SevSnpVm", { report, initTimeData: runtimeData })).innererror.code,
+		"InitTimeData");
+
+	const td = fs.readFileSync(data + "evidence/td_quote_v4.dat");
+	const quote = b64url(td);
+	const tdx = await attestMachine("TdxVm", { quote });
+	assert.equal(tdx.status, 200, tdx.message);
+	assert.equal(tdx.claims["x-ms-attestation-type"], "tdxvm");
+	assert.equal(tdx.claims.tdx_mrtd, td.subarray(48 + 136, 48 + 184).toString("hex"));
+	assert.equal(tdx.claims.tdx_report_data, td.subarray(48 + 520, 48 + 584).toString("hex"));
+	for (const at of [0, 4, 60, 48 + 120, 48 + 136, 48 + 520, 640, 700, 770, 1200, 1400, 3000]) {
+		const bad = Buffer.from(td);
+		bad[at] ^= 1;
+		const answer = await attestMachine("TdxVm", { quote: b64url(bad) });
+		assert.equal(answer.status, 400, `quote byte ${at}`);
+		assert.equal(answer.code, "InvalidParameter");
+	}
+	assert.equal((await attestMachine("TdxVm", { quote: b64url(sgx.evidence) })).status, 400);
+	assert.equal((await attestMachine("SgxEnclave", { quote })).status, 400);
+	assert.equal((await attestMachine("TdxVm", { quote, runtimeData })).innererror.code, "ReportData");
+	assert.equal((await attestMachine("AzureGuest", { AttestationInfo: "e30" })).status, 400);
+}
+
 async function draftPoliciesAreTriedOut() {
 	const c = client(providers.shared);
 	const draft = recorded("attest-sgxenclave-draftpolicy-shared-200-and-400", "quote").draft;
@@ -139,7 +217,7 @@ async function changeAndReset(url, type, signing) {
 async function policiesAreChanged() {
 	const mine = makeSigner("mine"), first = fs.readFileSync(env.POLICY_SIGNER_FILE, "utf8");
 	const signed = (pem) => ({ privateKey: keyOf(pem), certificate: certOf(pem) });
-	for (const type of ["SgxEnclave", "OpenEnclave", "Tpm"]) {
+	for (const type of ["SgxEnclave", "OpenEnclave", "Tpm", "SevSnpVm", "TdxVm", "AzureGuest"]) {
 		await changeAndReset(providers.aad, type, {});
 		await changeAndReset(providers.aad, type, signed(mine));
 		await changeAndReset(providers.isolated, type, signed(first));
@@ -258,6 +336,7 @@ async function theTpmIsAttested() {
 	await everyProviderSignsWithTheRegionsKey();
 	await enclavesAreAttested();
 	await bogusEvidenceIsRefused();
+	await machinesAreAttested();
 	await draftPoliciesAreTriedOut();
 	await policiesAreChanged();
 	await policyCertificatesAreChanged();
