@@ -5,29 +5,41 @@
 . "$VS_SRCDIR/tests/interop/lib.sh"
 need python3
 
-# Best of three; on a machine that is busy with something else the processor's time counts.
+# How long a start takes can be seen only while nothing else takes the processors: with real-time
+# priority where that is allowed, else on a machine that is quiet. Where neither is so the time is
+# told and not judged, and the processor's time alone is; it is judged always.
+front=
+why="the machine is quiet"
+if chrt -f 10 true 2>/dev/null; then
+	front="chrt -f 10"
+	why="ahead of everything else that runs"
+elif [ "$(cut -d. -f1 /proc/loadavg)" -ge 1 ]; then
+	why=
+fi
 best=99999
 cpu=99999
 for _ in 1 2 3; do
 	from=$(date +%s%N)
-	"$LAB" up --dir "$D" --max-life 5m >/dev/null
+	$front "$LAB" up --dir "$D" --max-life 5m >/dev/null
 	ms=$((($(date +%s%N) - from) / 1000000))
 	pid=$(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$D/lab.json")
 	tpm=$(sed -n 's/.*"swtpm_pid":\([0-9]*\).*/\1/p' "$D/lab.json")
 	kib=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status")
 	kib=$((kib + $(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$tpm/status")))
 	[ $ms -ge $best ] || best=$ms
-	used=$(cut -d' ' -f14,15 "/proc/$pid/stat" | awk -v hz="$(getconf CLK_TCK)" '{ print ($1 + $2) * 1000 / hz }')
-	[ $used -ge $cpu ] || cpu=$used
+	used=$(cut -d' ' -f14-17 "/proc/$pid/stat" |
+		awk -v hz="$(getconf CLK_TCK)" '{ print ($1 + $2 + $3 + $4) * 1000 / hz }')
+	[ "$used" -ge $cpu ] || cpu=$used
 	"$LAB" down --dir "$D" >/dev/null
-	[ $best -gt 2000 ] || break
 done
-note "start $best ms, of them $cpu on the processor; lab and its TPM $kib KiB"
+note "start $best ms (${why:-the machine is busy, so this is not judged}), $cpu ms of processor time; lab and its TPM $kib KiB"
 # Sanitizers cost time and memory of their own.
 if ! ldd "$LAB" "$B/.libs/vouchsafe-lab" 2>/dev/null | grep -qE 'asan|ubsan|tsan' &&
 	! grep -q '^VS_CFLAGS = .*-fsanitize' "$B/Makefile"; then
-	[ $best -le 2000 ] || [ $cpu -le 1600 ] || fail "the lab needs $best ms to start"
-	ok "the lab starts within its budget of two seconds"
+	[ -z "$why" ] || [ $best -le 2000 ] || fail "the lab needs $best ms to start"
+	[ -z "$why" ] || ok "the lab starts in at most two seconds"
+	[ "$cpu" -le 2000 ] || fail "the lab needs $cpu ms of processor time to start"
+	ok "the lab starts with at most two seconds of processor time"
 	[ "$kib" -le 32768 ] || fail "the lab needs $kib KiB"
 	ok "the lab and its TPM need at most 32 MiB"
 fi
