@@ -54,7 +54,7 @@ mixed() {
 	cmp -s "$T/lab.conf" "$T/mixed.conf" && fail "$1: nothing was changed"
 	chmod 644 "$T/mixed.conf"
 	refused "$1" "$VOUCHSAFE" conf check "$T/mixed.conf"
-	says 'loopback|lab'
+	says 'loopback|lab|in production'
 	refused "  the agent" "$B/vouchsafe-agent" --config "$T/mixed.conf"
 	before=$(audit_count granted)
 	VOUCHSAFE_CONF=$T/mixed.conf timeout 30 "$B/tests/interop/client" "$P11_MODULE" <"$T/open" >"$T/said" 2>&1 || true
@@ -71,6 +71,24 @@ mixed "lab with a real authority" 's|^authority .*|authority = https://login.mic
 mixed "lab with the real metadata service" 's|^imds .*|imds = http://169.254.169.254|'
 mixed "lab with a name that looks like loopback" 's|^attestation .*|attestation = https://localhost.example.net:443|'
 
+# Production settings throughout, then with one of the lab's among them.
+production() { # what is left as the lab has it, or nothing
+	[ "$1" = vault ] || echo 's|^vault  .*|vault = https://contoso.vault.azure.net|'
+	[ "$1" = attestation ] || echo 's|^attestation .*|attestation = https://sharedweu.weu.attest.azure.net|'
+	[ "$1" = authority ] || echo 's|^authority .*|authority = https://login.microsoftonline.com|'
+	[ "$1" = imds ] || echo '/^imds /d'
+	[ "$1" = tcti ] || echo '/^tcti /d'
+	[ "$1" != fallback ] || printf '%s\n' 's|^policy .*|&\nattestation-fallback = '"$MAA_SHARED_URL"'|'
+	printf '%s\n' 's/^mode .*/mode = production/' '/^\[token lab-hsm\]/,$d' '/^evidence-roots/d' '/^event-log/d'
+}
+production none >"$T/production"
+sed -f "$T/production" "$T/lab.conf" >"$T/real.conf"
+chmod 644 "$T/real.conf"
+succeeds "settings of production alone are taken" "$VOUCHSAFE" conf check "$T/real.conf"
+for left in vault attestation fallback authority imds tcti; do
+	production $left >"$T/production"
+	mixed "production with the lab's $left" "$(cat "$T/production")"
+done
 "$LAB" token --dir "$D" >"$T/token"
 python3 - "$T/token" >"$T/labelled" <<-'EOT'
 	import base64, json, sys
