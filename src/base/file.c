@@ -10,6 +10,8 @@
 
 #include "base/codec.h"
 
+enum { PATH_BYTES = 1024, LINKS_MAX = 16 };
+
 static void
 close_fd(int *fd)
 {
@@ -23,33 +25,98 @@ owner_ok(const struct stat *st)
 	return st->st_uid == 0 || st->st_uid == geteuid();
 }
 
-/* Everybody who can write the folder can put another file in its place. */
+/* Everybody who can write a folder can put another file, or another folder, in its place. */
 static VS_RC
-check_parent(const char *path, struct vs_err *err)
+check_folder(const char *dir, const struct stat *st, struct vs_err *err)
 {
-	char dir[1024];
-	const char *slash = strrchr(path, '/');
-	const size_t n = slash ? (size_t)(slash - path) : 0;
-	if (n >= sizeof dir)
-		VS_FAIL(err, CONFIG_FILE, "%.200s...: the path is too long", path);
-	if (!slash)
-		memcpy(dir, ".", 2);
-	else if (n == 0)
-		memcpy(dir, "/", 2);
-	else {
-		memcpy(dir, path, n);
-		dir[n] = '\0';
-	}
-	struct stat st;
-	if (stat(dir, &st) != 0)
-		VS_FAIL_N(err, CONFIG_FILE, errno, "%s: %s", dir, strerror(errno));
-	if (!owner_ok(&st))
+	if (!owner_ok(st))
 		VS_FAIL(err, CONFIG_FILE,
 			"%s: the folder belongs to uid %u; it must belong to root or uid %u", dir,
-			(unsigned)st.st_uid, (unsigned)geteuid());
-	if ((st.st_mode & (S_IWGRP | S_IWOTH)) && !(st.st_mode & S_ISVTX))
+			(unsigned)st->st_uid, (unsigned)geteuid());
+	if ((st->st_mode & (S_IWGRP | S_IWOTH)) && !(st->st_mode & S_ISVTX))
 		VS_FAIL(err, CONFIG_FILE, "%s: the folder can be written by others; chmod go-w %s",
 			dir, dir);
+	return VS_OK;
+}
+
+/* A walk along a path: where it has come, and what is left. Both absolute or empty. */
+struct walk {
+	unsigned links;
+	char here[PATH_BYTES], left[PATH_BYTES];
+};
+
+static VS_RC
+join(char *out, const char *a, const char *b, struct vs_err *err)
+{
+	const int n = snprintf(out, PATH_BYTES, "%s/%s", strcmp(a, "/") == 0 ? "" : a, b);
+	if (n < 0 || n >= PATH_BYTES)
+		VS_FAIL(err, CONFIG_FILE, "%.200s...: the path is too long", b);
+	return VS_OK;
+}
+
+/* The link is in a folder that was checked; who made it matters where others may make some. */
+static VS_RC
+follow(struct walk *w, const char *link, const struct stat *st, struct vs_err *err)
+{
+	char to[PATH_BYTES], rest[PATH_BYTES];
+	const ssize_t n = readlink(link, to, sizeof to - 1);
+	if (n <= 0 || (size_t)n >= sizeof to - 1 || ++w->links > LINKS_MAX)
+		VS_FAIL(err, CONFIG_FILE, "%s: this link cannot be followed", link);
+	to[n] = '\0';
+	if (!owner_ok(st))
+		VS_FAIL(err, CONFIG_FILE,
+			"%s: the link belongs to uid %u; it must belong to root or uid %u", link,
+			(unsigned)st->st_uid, (unsigned)geteuid());
+	memcpy(rest, w->left, sizeof rest);
+	if (to[0] == '/')
+		w->here[0] = '\0';
+	return join(w->left, to, rest, err);
+}
+
+/* One name further; the last one is the file itself, and not looked at. */
+static VS_RC
+step(struct walk *w, struct vs_err *err)
+{
+	char name[PATH_BYTES], next[PATH_BYTES];
+	struct stat st;
+	const char *p = w->left + strspn(w->left, "/");
+	const size_t n = strcspn(p, "/");
+	memcpy(name, p, n);
+	name[n] = '\0';
+	memmove(w->left, p + n, strlen(p + n) + 1);
+	if (n == 0 || strcmp(name, ".") == 0 || w->left[strspn(w->left, "/")] == '\0')
+		return VS_OK;
+	if (strcmp(name, "..") == 0) {
+		char *slash = strrchr(w->here, '/');
+		if (slash)
+			*slash = '\0';
+		return VS_OK;
+	}
+	VS_TRY(join(next, w->here, name, err));
+	if (lstat(next, &st) != 0)
+		VS_FAIL_N(err, CONFIG_FILE, errno, "%s: %s", next, strerror(errno));
+	if (S_ISLNK(st.st_mode))
+		return follow(w, next, &st, err);
+	memcpy(w->here, next, sizeof next);
+	return check_folder(next, &st, err);
+}
+
+/* All folders above it, to the root, also behind links on the way. */
+static VS_RC
+check_parents(const char *path, struct vs_err *err)
+{
+	struct walk w = {0};
+	struct stat st;
+	char cwd[PATH_BYTES] = "";
+	if (path[0] != '/' && !getcwd(cwd, sizeof cwd))
+		VS_FAIL_N(err, CONFIG_FILE, errno, "the current folder cannot be told: %s",
+			strerror(errno));
+	VS_TRY(join(w.left, cwd, path, err));
+	if (stat("/", &st) != 0)
+		VS_FAIL_N(err, CONFIG_FILE, errno, "/: %s", strerror(errno));
+	VS_TRY(check_folder("/", &st, err));
+	while (w.left[0] != '\0')
+		VS_TRY(step(&w, err));
 	return VS_OK;
 }
 
@@ -70,7 +137,7 @@ check_file(const char *path, const struct stat *st, enum vs_file_check check, st
 		VS_FAIL(err, CONFIG_FILE,
 			"%s: holds a secret and can be read by everybody; chmod o-r %s", path,
 			path);
-	return check_parent(path, err);
+	return check_parents(path, err);
 }
 
 static VS_RC

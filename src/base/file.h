@@ -7,8 +7,9 @@
 
 enum vs_file_check {
 	VS_FILE_ANY = 0, /* any readable regular file */
-	VS_FILE_TRUSTED = 1, /* owner root or us, not writable by group or others, no symlink at the
-				end, parent directory likewise (sticky world-writable is allowed) */
+	/* Owner root or us, not writable by group or others, no symlink at the end, all folders
+	   above it likewise (sticky world-writable ones are allowed). */
+	VS_FILE_TRUSTED = 1,
 	VS_FILE_SECRET = 2, /* as TRUSTED, and not readable by others */
 	VS_FILE_KERNEL = 3, /* securityfs, sysfs: size unknown, read until end */
 };

@@ -219,6 +219,7 @@ vs_record_release(struct vs_core *core, const struct vs_conf_token *token, const
 			vs_audit_str(rec, "kid", info->kid);
 			vs_audit_str(rec, "enc", info->enc);
 			vs_audit_str(rec, "release-policy-sha256", info->policy_sha256);
+			vs_audit_bool(rec, "release-policy-known", info->policy_known);
 			vs_audit_bool(rec, "release-policy-immutable", info->policy_immutable);
 			vs_audit_str(rec, "request-id", info->request_id);
 		}

@@ -8,11 +8,13 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/codec.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "crypto/ossl.h"
 #include "evidence/ev_azguest.h"
 #include "gate/attempt_impl.h"
+#include "jose/jose.h"
 #include "jose/x509.h"
 #include "keys/cred.h"
 #include "keys/release.h"
@@ -335,9 +337,14 @@ weigh_policy(
 		warn_once(s, "the release policy of %s can be changed in the vault (not immutable)",
 			facts->kid);
 	if (vs_failed(vs_policy_parse(vs_buf_view(&facts->policy), &policy, NULL))) {
+		uint8_t digest[32];
 		warn_once(s, "the release policy of %s is of a form that is not known", facts->kid);
+		if (!vs_failed(vs_sha256(vs_buf_view(&facts->policy), digest, NULL)))
+			vs_hex_str(digest, sizeof digest, info->policy_sha256,
+				sizeof info->policy_sha256);
 		return;
 	}
+	info->policy_known = true;
 	(void)snprintf(
 		info->policy_sha256, sizeof info->policy_sha256, "%s", vs_policy_sha256(policy));
 	for (size_t i = 0; i < vs_policy_authorities(policy); i++) {

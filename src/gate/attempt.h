@@ -62,7 +62,9 @@ VS_RC vs_services_attest(struct vs_services *s, int64_t deadline_boot_ns,
 struct vs_release_info {
 	char kid[512]; /* full identifier with version, as released */
 	char enc[32];
-	char policy_sha256[65]; /* canonical form of the release policy stored with the key */
+	/* Of the release policy stored with the key: its canonical form, or its text as it came. */
+	char policy_sha256[65];
+	bool policy_known; /* its form is one that we understand */
 	bool policy_immutable;
 	char request_id[80];
 };

@@ -273,6 +273,73 @@ reads_only_files_that_others_cannot_change(void **state)
 	assert_int_equal(unlink(path) | rmdir(dir), 0);
 }
 
+/* Who can write any folder on the way can put another tree in its place (T-C1). */
+static void
+every_folder_above_a_file_must_be_safe(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/vs-base-XXXXXX", path[160], sub[3][64], link[64], loop[64];
+	static const char *const names[] = {"a", "a/b", "a/b/c"};
+	struct vs_err err = {0};
+	VS_CLEANUP(vs_buf_done) struct vs_buf b = {0};
+	assert_non_null(mkdtemp(dir));
+	for (int i = 0; i < 3; i++) {
+		(void)snprintf(sub[i], sizeof sub[i], "%s/%s", dir, names[i]);
+		assert_int_equal(mkdir(sub[i], 0755), 0);
+	}
+	(void)snprintf(path, sizeof path, "%s/f", sub[2]);
+	(void)snprintf(link, sizeof link, "%s/link", dir);
+	(void)snprintf(loop, sizeof loop, "%s/loop", dir);
+	assert_ok(vs_file_replace(path, 0600, vs_bytes_str("text"), &err), &err);
+	assert_ok(vs_file_read(path, 4, VS_FILE_TRUSTED, &b, &err), &err);
+	for (int i = 0; i < 3; i++) {
+		static const mode_t modes[] = {0775, 0757, 0777};
+		for (int k = 0; k < 3; k++) {
+			assert_int_equal(chmod(sub[i], modes[k]), 0);
+			err = (struct vs_err){0};
+			assert_code(vs_file_read(path, 4, VS_FILE_TRUSTED, &b, &err), CONFIG_FILE);
+			assert_non_null(strstr(err.frames[0].text, sub[i]));
+			/* In a sticky one others cannot replace what is ours. */
+			assert_int_equal(chmod(sub[i], modes[k] | 01000), 0);
+			assert_ok(vs_file_read(path, 4, VS_FILE_TRUSTED, &b, &err), &err);
+		}
+		assert_int_equal(chmod(sub[i], 0755), 0);
+	}
+	/* By a link on the way: what it leads through counts, too, forwards and back. */
+	assert_int_equal(symlink("a/b/../b", link), 0);
+	(void)snprintf(path, sizeof path, "%s//./c/f", link);
+	assert_ok(vs_file_read(path, 4, VS_FILE_TRUSTED, &b, &err), &err);
+	assert_int_equal(chmod(sub[0], 0777), 0);
+	assert_code(vs_file_read(path, 4, VS_FILE_TRUSTED, &b, &err), CONFIG_FILE);
+	assert_int_equal(chmod(sub[0], 0755), 0);
+	if (geteuid() == 0) {
+		assert_int_equal(lchown(link, 65534, 65534), 0);
+		assert_code(vs_file_read(path, 4, VS_FILE_TRUSTED, &b, &err), CONFIG_FILE);
+		assert_int_equal(unlink(link), 0);
+		assert_int_equal(symlink(sub[1], link), 0);
+		assert_int_equal(chown(sub[0], 65534, 65534), 0);
+		assert_code(vs_file_read(path, 4, VS_FILE_TRUSTED, &b, &err), CONFIG_FILE);
+		assert_int_equal(chown(sub[0], 0, 0), 0);
+		assert_ok(vs_file_read(path, 4, VS_FILE_TRUSTED, &b, &err), &err);
+	}
+	assert_int_equal(symlink("loop", loop), 0);
+	(void)snprintf(path, sizeof path, "%s/f", loop);
+	assert_code(vs_file_read(path, 4, VS_FILE_TRUSTED, &b, &err), CONFIG_FILE);
+	/* Relative to where we are. */
+	char cwd[1024];
+	assert_non_null(getcwd(cwd, sizeof cwd));
+	assert_int_equal(chdir(sub[1]), 0);
+	assert_ok(vs_file_read("c/f", 4, VS_FILE_TRUSTED, &b, &err), &err);
+	assert_int_equal(chmod(sub[0], 0777), 0);
+	assert_code(vs_file_read("c/f", 4, VS_FILE_TRUSTED, &b, &err), CONFIG_FILE);
+	assert_int_equal(chdir(cwd), 0);
+	(void)snprintf(path, sizeof path, "%s/f", sub[2]);
+	assert_int_equal(unlink(path) | unlink(link) | unlink(loop), 0);
+	for (int i = 3; i-- > 0;)
+		assert_int_equal(rmdir(sub[i]), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 static void
 serials_are_stable(void **state)
 {
@@ -300,6 +367,7 @@ main(void)
 		cmocka_unit_test(secrets_are_wiped_on_free_and_gone_in_a_child),
 		cmocka_unit_test(ini_scans_what_it_documents),
 		cmocka_unit_test(reads_only_files_that_others_cannot_change),
+		cmocka_unit_test(every_folder_above_a_file_must_be_safe),
 		cmocka_unit_test(serials_are_stable),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
