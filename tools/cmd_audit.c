@@ -8,37 +8,42 @@
 #include "audit/verify.h"
 #include "base/clock.h"
 #include "core/checkpoint.h"
+#include "tools/audit.h"
 #include "tools/cli.h"
 
 static const char help[] =
-	"usage: vouchsafe audit verify [--checkpoint SEQ:HASH] [--no-tpm] [--config FILE] [--json] "
-	"[FILE...]\n"
+	"usage: vouchsafe audit verify [--checkpoint SEQ:HASH] [--no-tpm] [--config FILE] "
+	"[--json]\n"
+	"           [FILE...]\n"
+	"       vouchsafe audit verify --bundle DIR (--signer FILE | --ca FILE)\n"
+	"           [--checkpoint SEQ:HASH] [--json]\n"
+	"       vouchsafe audit show [OPTIONS] [FILE...]\n"
+	"       vouchsafe audit export --out DIR [--config FILE] [--json] [FILE...]\n"
 	"       vouchsafe audit checkpoint [--config FILE] [--json]\n\n"
-	"verify      Check that the audit log is whole: every record is unchanged, in its place, "
-	"none\n"
-	"            missing, none added. FILE is the configured log unless given; several files "
-	"of "
-	"a\n"
-	"            log that was rotated are given oldest first. A file cannot prove by itself "
-	"that its\n"
-	"            end was not cut off: the configured log is compared with its last checkpoint "
-	"in the\n"
-	"            TPM and in state-dir; others with --checkpoint, a last record noted earlier.\n"
+	"verify      Check that the audit log is whole: every record is unchanged, in its place,\n"
+	"            none missing, none added. FILE is the configured log unless given; several\n"
+	"            files of a log that was rotated are given oldest first. A file cannot prove "
+	"by\n"
+	"            itself that its end was not cut off: the configured log is compared with its\n"
+	"            last checkpoint in the TPM and in state-dir; others with --checkpoint, a "
+	"last\n"
+	"            record noted earlier.\n"
+	"            --bundle: what 'audit export' made. --signer is the attestation key, or its\n"
+	"            certificate; --ca who signs such certificates.\n"
+	"show        Records, readable; 'audit show --help' says more.\n"
+	"export      A signed bundle for an auditor; 'audit export --help' says more.\n"
 	"checkpoint  Note in the TPM and in state-dir how far the log has come. The agent does "
-	"this "
-	"at\n"
-	"            every 64th record.\n"
+	"this\n"
+	"            at every 64th record.\n"
 	"Exit status: 0 whole, 1 not whole, 2 the file cannot be read, 3 no TPM for a "
 	"checkpoint.\n";
 
-enum { FILES_MAX = 1000 };
-
 struct args {
-	const char *config;
+	const char *config, *bundle, *signer, *ca;
 	bool json, no_tpm, have_checkpoint;
 	struct vs_audit_checkpoint checkpoint;
 	size_t n;
-	const char *files[FILES_MAX];
+	const char *files[VS_AUDIT_FILES_MAX];
 };
 
 static bool
@@ -220,21 +225,44 @@ checkpoint(const struct args *a)
 	return vs_cli_done(VS_EXIT_OK);
 }
 
-static int
-verify_conf(struct args *a)
+int
+vs_audit_default_file(const char *config, struct vs_conf **ret_conf, const char **files, size_t *n)
 {
 	struct vs_err err = {0};
 	struct vs_conf *conf = NULL;
 	const vs_rc rc =
-		vs_conf_load(a->config != NULL ? a->config : vs_conf_default_path(), &conf, &err);
+		vs_conf_load(config != NULL ? config : vs_conf_default_path(), &conf, &err);
+	*ret_conf = conf;
 	/* A file can be looked at on a machine that has no configuration. */
-	if (vs_failed(rc) && (a->n == 0 || a->config != NULL))
+	if (vs_failed(rc) && (*n == 0 || config != NULL))
 		return vs_cli_fail(rc, &err);
-	if (a->n == 0)
-		a->files[a->n++] = conf->audit_log;
-	const int code = a->files[0] != NULL
-		? verify(a, conf)
-		: vs_cli_usage("audit", "the configuration names no audit log");
+	if (*n == 0)
+		files[(*n)++] = conf->audit_log;
+	if (files[0] != NULL)
+		return VS_EXIT_OK;
+	vs_conf_free(conf);
+	*ret_conf = NULL;
+	return vs_cli_usage("audit", "the configuration names no audit log");
+}
+
+static int
+verify_conf(struct args *a)
+{
+	struct vs_conf *conf = NULL;
+	if (a->bundle != NULL) {
+		const struct vs_audit_bundle_args b = {.dir = a->bundle,
+			.signer = a->signer,
+			.ca = a->ca,
+			.earlier = a->have_checkpoint ? &a->checkpoint : NULL,
+			.json = a->json};
+		return a->n == 0 ? vs_audit_verify_bundle(&b)
+				 : vs_cli_usage("audit", "--bundle takes no FILE");
+	}
+	if (a->signer != NULL || a->ca != NULL)
+		return vs_cli_usage("audit", "--signer and --ca are for --bundle");
+	int code = vs_audit_default_file(a->config, &conf, a->files, &a->n);
+	if (code == VS_EXIT_OK)
+		code = verify(a, conf);
 	vs_conf_free(conf);
 	return code;
 }
@@ -244,9 +272,15 @@ vs_cmd_audit(int argc, char **argv)
 {
 	static const struct option options[] = {{"help", no_argument, NULL, 'h'},
 		{"json", no_argument, NULL, 'j'}, {"checkpoint", required_argument, NULL, 'c'},
-		{"no-tpm", no_argument, NULL, 't'}, {"config", required_argument, NULL, 'f'}, {0}};
+		{"no-tpm", no_argument, NULL, 't'}, {"config", required_argument, NULL, 'f'},
+		{"bundle", required_argument, NULL, 'b'}, {"signer", required_argument, NULL, 's'},
+		{"ca", required_argument, NULL, 'a'}, {0}};
 	static struct args a;
 	a = (struct args){0};
+	if (argc > 1 && strcmp(argv[1], "show") == 0)
+		return vs_audit_show(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "export") == 0)
+		return vs_audit_export(argc - 1, argv + 1);
 	optind = 0;
 	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
 		switch (c) {
@@ -254,6 +288,9 @@ vs_cmd_audit(int argc, char **argv)
 		case 'j': a.json = true; break;
 		case 't': a.no_tpm = true; break;
 		case 'f': a.config = optarg; break;
+		case 'b': a.bundle = optarg; break;
+		case 's': a.signer = optarg; break;
+		case 'a': a.ca = optarg; break;
 		case 'c':
 			if (!parse_checkpoint(optarg, &a.checkpoint))
 				return vs_cli_usage("audit",
@@ -267,10 +304,11 @@ vs_cmd_audit(int argc, char **argv)
 	if (strcmp(what, "checkpoint") == 0 && optind + 1 == argc && !a.have_checkpoint)
 		return checkpoint(&a);
 	if (strcmp(what, "verify") != 0)
-		return vs_cli_usage("audit", "expected 'verify [FILE...]' or 'checkpoint'");
+		return vs_cli_usage(
+			"audit", "expected 'verify [FILE...]', 'show', 'export' or 'checkpoint'");
 	for (int i = optind + 1; i < argc; i++) {
-		if (a.n == FILES_MAX)
-			return vs_cli_usage("audit", "more than %d files", FILES_MAX);
+		if (a.n == VS_AUDIT_FILES_MAX)
+			return vs_cli_usage("audit", "more than %d files", VS_AUDIT_FILES_MAX);
 		a.files[a.n++] = argv[i];
 	}
 	return verify_conf(&a);

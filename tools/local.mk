@@ -8,7 +8,7 @@ bin_PROGRAMS += vouchsafe
 vouchsafe_SOURCES = \
 	%D%/main.c %D%/cmd.h \
 	%D%/cli.c %D%/cli.h \
-	%D%/cmd_attest.c %D%/cmd_audit.c %D%/cmd_conf.c %D%/cmd_doctor.c %D%/cmd_evidence.c \
+	%D%/audit.h %D%/audit_bundle.c %D%/audit_show.c %D%/cmd_attest.c %D%/cmd_audit.c %D%/cmd_conf.c %D%/cmd_doctor.c %D%/cmd_evidence.c \
 	%D%/doctor.h %D%/doctor_files.c %D%/doctor_machine.c %D%/doctor_services.c %D%/libver.c %D%/libver.h \
 	%D%/cmd_gate.c %D%/cmd_policy.c %D%/cmd_status.c %D%/cmd_token.c \
 	%D%/cmd_volume.c %D%/volume_ask.c %D%/volume_ask.h %D%/volume_header.c %D%/volume_header.h %D%/volume_key.c %D%/volume_key.h

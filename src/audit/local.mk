@@ -5,6 +5,7 @@ libvsaudit_la_SOURCES = \
 	%D%/chain.c %D%/chain.h \
 	%D%/internal.h \
 	%D%/lock.c \
+	%D%/read.c %D%/read.h \
 	%D%/record.c \
 	%D%/tail.c \
 	%D%/verify.c %D%/verify.h

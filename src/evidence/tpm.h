@@ -68,6 +68,13 @@ VS_RC vs_tpm_counter_read(
 	struct vs_tpm *tpm, uint32_t index, bool *ret_exists, uint64_t *ret, struct vs_err *err);
 /* Raise it by one, defining it first where it is absent. Error also: EVIDENCE. */
 VS_RC vs_tpm_counter_raise(struct vs_tpm *tpm, uint32_t index, struct vs_err *err);
+/*
+ * The TPM says what the counter is and signs it: ret_attest: TPMS_ATTEST of kind NV; ret_sig as of
+ * a quote. The counter exists.
+ */
+VS_RC
+vs_tpm_counter_certify(struct vs_tpm *tpm, uint32_t index, uint32_t ak, struct vs_bytes qualifying,
+	struct vs_buf *ret_attest, struct vs_buf *ret_sig, struct vs_err *err);
 /* TPM2B_PUBLIC of an object. NOT_FOUND when a persistent handle is empty. */
 VS_RC
 vs_tpm_read_public(struct vs_tpm *tpm, uint32_t handle, struct vs_buf *ret_2b, struct vs_err *err);

@@ -45,6 +45,7 @@ static const struct shape shapes[] = {
 	{0x0000017E, 0, 0, "4pd"}, /* PCR_Read */
 	{0x0000017F, 1, 0, ""}, /* PolicyPCR */
 	{0x00000181, 0, 0, "88441"}, /* ReadClock */
+	{0x00000184, 3, 0, "bs"}, /* NV_Certify */
 };
 
 static void

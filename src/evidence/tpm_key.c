@@ -98,6 +98,27 @@ vs_tpm_certify(struct vs_tpm *tpm, uint32_t object, uint32_t ak, struct vs_bytes
 	return put_attest(&attest, &sig, ret_attest, ret_sig, err);
 }
 
+vs_rc
+vs_tpm_counter_certify(struct vs_tpm *tpm, uint32_t index, uint32_t ak, struct vs_bytes qualifying,
+	struct vs_buf *ret_attest, struct vs_buf *ret_sig, struct vs_err *err)
+{
+	TPM2B_DATA data = {.size = (UINT16)qualifying.n};
+	VS_REQUIRE(err, qualifying.n <= sizeof data.buffer);
+	if (qualifying.n != 0)
+		memcpy(data.buffer, qualifying.p, qualifying.n);
+	const TPMT_SIG_SCHEME scheme = {.scheme = TPM2_ALG_NULL};
+	TPM2B_ATTEST attest = {0};
+	TPMT_SIGNATURE sig = {0};
+	TSS2L_SYS_AUTH_RESPONSE answers = {0};
+	TSS2_RC rc;
+	VS_TPM_RUN(tpm, rc,
+		Tss2_Sys_NV_Certify(tpm->sys, ak, TPM2_RH_OWNER, index, &vs_tpm_two_passwords,
+			&data, &scheme, 8, 0, &attest, &sig, &answers));
+	if (rc != TSS2_RC_SUCCESS)
+		return vs_tpm_fail(tpm, rc, "certify a counter", err);
+	return put_attest(&attest, &sig, ret_attest, ret_sig, err);
+}
+
 static void
 fill_transport(const uint8_t policy[32], const uint8_t unique[256], TPM2B_PUBLIC *ret)
 {
