@@ -3,7 +3,7 @@
 fuzz_evidence_libs = libvsevidence.la libvsjose.la libvscrypto.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS)
 fuzz_evidence_programs = tests/fuzz/fuzz_hcl tests/fuzz/fuzz_snp tests/fuzz/fuzz_attest tests/fuzz/fuzz_eventlog \
 	tests/fuzz/fuzz_dcap tests/fuzz/fuzz_ima tests/fuzz/fuzz_quote \
-	tests/fuzz/fuzz_tcb tests/fuzz/fuzz_evcert
+	tests/fuzz/fuzz_tcb tests/fuzz/fuzz_evcert tests/fuzz/fuzz_uvm tests/fuzz/fuzz_crl
 
 tests_fuzz_fuzz_hcl_SOURCES = %D%/fuzz_hcl.c $(fuzz_main)
 tests_fuzz_fuzz_hcl_CPPFLAGS = $(TEST_CPPFLAGS)
@@ -50,6 +50,16 @@ tests_fuzz_fuzz_evcert_SOURCES = %D%/fuzz_evcert.c $(fuzz_main)
 tests_fuzz_fuzz_evcert_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_fuzz_fuzz_evcert_LDFLAGS = $(AM_LDFLAGS) $(fuzz_ldflags)
 tests_fuzz_fuzz_evcert_LDADD = $(fuzz_evidence_libs)
+
+tests_fuzz_fuzz_uvm_SOURCES = %D%/fuzz_uvm.c $(fuzz_main)
+tests_fuzz_fuzz_uvm_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_uvm_LDFLAGS = $(AM_LDFLAGS) $(fuzz_ldflags) -Wl,--wrap=vs_ev_cert_chain,--wrap=vs_ev_pss384_verify
+tests_fuzz_fuzz_uvm_LDADD = $(fuzz_evidence_libs)
+
+tests_fuzz_fuzz_crl_SOURCES = %D%/fuzz_crl.c $(fuzz_main)
+tests_fuzz_fuzz_crl_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_fuzz_fuzz_crl_LDFLAGS = $(AM_LDFLAGS) $(fuzz_ldflags)
+tests_fuzz_fuzz_crl_LDADD = $(fuzz_evidence_libs)
 
 check_PROGRAMS += $(fuzz_evidence_programs)
 if !FUZZING

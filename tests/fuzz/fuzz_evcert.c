@@ -19,6 +19,7 @@ look_at(const struct vs_ev_cert *cert, struct vs_bytes der)
 	static const char *const oids[] = {"1.3.6.1.4.1.3704.1.3.1", "1.3.6.1.4.1.3704.1.3.8",
 		"1.3.6.1.4.1.3704.1.4", "1.2.840.113741.1.13.1"};
 	VS_CLEANUP(vs_buf_done) struct vs_buf out = {.max = VS_EV_CERT_DER_MAX};
+	VS_CLEANUP(vs_ev_cert_freep) struct vs_ev_cert *again = NULL;
 	char name[VS_EV_CERT_NAME_MAX];
 	struct vs_dcap_pck pck;
 	uint8_t n = 0;
@@ -30,8 +31,10 @@ look_at(const struct vs_ev_cert *cert, struct vs_bytes der)
 	}
 	FUZZ_MUST(strlen(vs_ev_cert_subject(cert, name)) < sizeof name);
 	FUZZ_MUST(strlen(vs_ev_cert_issuer(cert, name)) < sizeof name);
+	/* Not the same bytes: outside of what is signed other spellings are read, too. */
 	FUZZ_MUST(!vs_failed(vs_ev_cert_to_der(cert, &out, NULL)) &&
-		vs_bytes_eq(vs_buf_view(&out), der));
+		!vs_failed(vs_ev_cert_der(vs_buf_view(&out), &again, NULL)) &&
+		vs_ev_cert_same(cert, again));
 	vs_buf_reset(&out);
 	if (!vs_failed(vs_ev_cert_rsa_n(cert, &out, NULL)))
 		FUZZ_MUST(out.n != 0);

@@ -27,7 +27,7 @@ static struct vs_ev_certs signers;
 vs_rc __wrap_vs_ev_ecdsa_verify_key(enum vs_ev_curve curve, struct evp_pkey_st *key,
 	struct vs_bytes data, struct vs_bytes sig, struct vs_err *err);
 vs_rc __wrap_vs_ev_cert_chain(const struct vs_ev_cert *leaf, const struct vs_ev_certs *helpers,
-	const struct vs_ev_certs *anchors, int64_t at_unix, const struct vs_ev_cert **ret_root,
+	const struct vs_ev_certs *anchors, int64_t at_unix, struct vs_ev_path *ret,
 	struct vs_err *err);
 vs_rc __real_vs_ev_certs_pem(struct vs_bytes pem, struct vs_ev_certs *ret, struct vs_err *err);
 vs_rc __wrap_vs_ev_certs_pem(struct vs_bytes pem, struct vs_ev_certs *ret, struct vs_err *err);
@@ -45,10 +45,10 @@ __wrap_vs_ev_ecdsa_verify_key(enum vs_ev_curve curve, struct evp_pkey_st *key, s
 
 vs_rc
 __wrap_vs_ev_cert_chain(const struct vs_ev_cert *leaf, const struct vs_ev_certs *helpers,
-	const struct vs_ev_certs *anchors, int64_t at_unix, const struct vs_ev_cert **ret_root,
+	const struct vs_ev_certs *anchors, int64_t at_unix, struct vs_ev_path *ret,
 	struct vs_err *err)
 {
-	(void)ret_root;
+	(void)ret;
 	(void)err;
 	FUZZ_MUST(leaf == signers.v[0] && helpers->n == signers.n && at_unix == AT_UNIX &&
 		anchors == &roots.intel);
