@@ -216,6 +216,7 @@ void
 vs_keyuse_desc(const struct vs_object *o, struct vs_key_desc *ret)
 {
 	const struct vs_pkey *key = atomic_load_explicit(&o->pkey, memory_order_acquire);
+	VS_RACE_TAKE(&o->pkey);
 	if (key != NULL)
 		*ret = vs_pkey_desc(key);
 	else if (o->entry != NULL)
