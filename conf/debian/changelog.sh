@@ -44,4 +44,4 @@ sed -n '/^## /,$p' "$src/CHANGELOG.md" | awk '
 	/^  [^ ]/ && text != "" { text = text " " substr($0, 3); next }
 	{ flush() }
 	END { flush(); if (!any) print "  * See CHANGELOG.md." }'
-printf '\n -- The Vouchsafe authors <maintainers@vouchsafe.example>  %s\n' "$date"
+printf '\n -- Vouchsafe maintainers <maintainers@vouchsafe.invalid>  %s\n' "$date"

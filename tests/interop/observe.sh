@@ -128,3 +128,30 @@ ok "status --watch writes a line each time"
 try cmd "$VOUCHSAFE" status --watch --interval 5
 [ $RC = 2 ] || fail "an interval without unit"
 ok "an interval without unit is refused"
+
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	note "rights of the service are not those of its hook"
+	kill -TERM "$AGENT_PID"; wait "$AGENT_PID" || true
+	chmod o-w "$T/hook/refused"
+	sed -i 's,^env >.*,&\ngrep ^Cap /proc/self/status >'"$T"'/hook/caps,' "$T/hook/refused"
+	rm -f "$T/hook/verdict"
+	chown -R nobody "$T"
+	# As its unit starts it: another user, one capability.
+	cat >"$T/as-service" <<-'EOF'
+		#!/bin/sh
+		exec setpriv --reuid nobody --regid nogroup --clear-groups --bounding-set -all,+dac_read_search \
+			--inh-caps -all,+dac_read_search --ambient-caps -all,+dac_read_search "$@"
+	EOF
+	chmod 755 "$T/as-service"
+	"$T/as-service" grep ^CapEff: /proc/self/status | grep -q 0000000000000004 || fail "the agent would not have the right"
+	"$T/as-service" "$B/vouchsafe-agent" --config "$VOUCHSAFE_CONF" 2>"$T/agent.log" &
+	AGENT_PID=$!
+	until_true 10 "$T/as-service" "$VOUCHSAFE" status --agent --json || fail "no agent with one capability"
+	grep -q '^CapEff:.*0000000000000004' "/proc/$AGENT_PID/status" || fail "the agent lost its right"
+	"$T/as-service" "$VOUCHSAFE" gate --lab --agent --timeout 20s --token lab-vault >"$T/gate.out" 2>&1 || true
+	until_true 10 test -e "$T/hook/verdict" || { cat "$T/gate.out"; fail "the program was not run"; }
+	for c in CapPrm CapEff CapAmb; do
+		grep -q "^$c:.*0000000000000000" "$T/hook/caps" || { cat "$T/hook/caps"; fail "the program has $c of the agent"; }
+	done
+	ok "the agent may read what root may, the program that it runs may not"
+fi

@@ -45,6 +45,8 @@ has logrotatedir vouchsafe
 has policydir azure-cvm-snp.json
 has exampledir vouchsafe.conf
 has pkgconfigdir vouchsafe.pc
+has bashcompdir vouchsafe
+has zshcompdir _vouchsafe
 has docdir README.md SECURITY.md CHANGELOG.md LICENSE
 echo "ok $n files stand where they belong"
 
