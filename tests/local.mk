@@ -21,6 +21,7 @@ interop = \
 	%D%/interop/refusals.sh \
 	%D%/interop/cli.sh \
 	%D%/interop/gate.sh \
+	%D%/interop/services.sh \
 	%D%/interop/audit.sh \
 	%D%/interop/p11-kit.sh \
 	%D%/interop/gnutls-serv.sh \
