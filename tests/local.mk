@@ -22,6 +22,7 @@ interop = \
 	%D%/interop/cli.sh \
 	%D%/interop/gate.sh \
 	%D%/interop/services.sh \
+	%D%/interop/bad-input.sh \
 	%D%/interop/audit.sh \
 	%D%/interop/p11-kit.sh \
 	%D%/interop/gnutls-serv.sh \

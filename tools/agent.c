@@ -82,7 +82,10 @@ parse_options(int argc, char **argv, struct options *o)
 			(!o->socket || o->private_fd < 0))
 			return -1;
 	}
-	(void)fputs(usage, stderr);
+	(void)fputs("vouchsafe-agent: expected --config FILE (an absolute path) and --socket PATH "
+		    "or --private "
+		    "FD; vouchsafe-agent --help says more\n",
+		stderr);
 	return EXIT_USAGE;
 }
 

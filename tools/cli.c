@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tools/cli.h"
 
+#include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/checkpoint.h"
+#include "tools/remedy.h"
 #include "core/tpmtime.h"
 
 static const int cat_exit[VS_CAT_COUNT_] = {
@@ -43,6 +45,7 @@ vs_cli_fail(vs_rc rc, const struct vs_err *err)
 	char s[2048];
 	vs_err_sentence(err, s, sizeof s);
 	(void)fprintf(stderr, "vouchsafe: %s\n", *s ? s : vs_code_text(rc.code));
+	vs_remedy_print(NULL, rc.code);
 	const int code = vs_cli_exit_code(rc.code);
 	return code == VS_EXIT_OK ? VS_EXIT_USAGE : code;
 }
@@ -54,9 +57,19 @@ vs_cli_usage(const char *command, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)fprintf(stderr, "vouchsafe %s: ", command);
 	(void)vfprintf(stderr, fmt, ap);
-	(void)fprintf(stderr, "\nTry 'vouchsafe %s --help'.\n", command);
+	(void)fprintf(stderr, "; 'vouchsafe %s --help' says how it is used\n", command);
 	va_end(ap);
 	return VS_EXIT_USAGE;
+}
+
+int
+vs_cli_bad_option(const char *command, char **argv)
+{
+	/* A long one that is not known leaves 0 or the value of its struct option. */
+	if (optopt > ' ' && optopt < 0x7f && optind > 0 && strncmp(argv[optind - 1], "--", 2) != 0)
+		return vs_cli_usage(command, "there is no option -%c", optopt);
+	return vs_cli_usage(command, "the option %.60s is not known, lacks its value or has none",
+		optind > 0 ? argv[optind - 1] : "");
 }
 
 int

@@ -16,9 +16,12 @@
 
 /* DESIGN 11, by a table over categories. */
 int vs_cli_exit_code(enum vs_code code);
-/* "vouchsafe: sentence" on stderr; returns the exit code. */
+/* "vouchsafe: sentence" on stderr, and the code's remedy on the next line; returns the exit code.
+ */
 int vs_cli_fail(vs_rc rc, const struct vs_err *err);
-/* "vouchsafe NAME: ..." and where to find help; returns VS_EXIT_USAGE. */
+/* "vouchsafe NAME: ..." and where to find help, one line; returns VS_EXIT_USAGE. */
+/* After getopt_long() said '?' or ':' with opterr = 0: names the option. */
+int vs_cli_bad_option(const char *command, char **argv);
 __attribute__((format(printf, 2, 3))) int vs_cli_usage(const char *command, const char *fmt, ...);
 /* Prints text (a whole help page) on stdout; VS_EXIT_USAGE when stdout cannot take it. */
 int vs_cli_help(const char *text);

@@ -86,9 +86,11 @@ attest(const char *config, const char *label, bool json)
 	struct vs_err err = {0};
 	const struct vs_conf_token *token = NULL;
 	struct vs_services *services = NULL;
-	vs_rc rc = vs_cli_world_open(config, &w, &err);
+	vs_rc rc = vs_cli_world_base(config, &w, &err);
 	if (!vs_failed(rc))
 		rc = vs_cli_token(w.conf, label, &token, &err);
+	if (!vs_failed(rc))
+		rc = vs_cli_world_talk(&w, &err);
 	if (!vs_failed(rc))
 		rc = vs_cli_services(&w, token, &services, &err);
 	if (vs_failed(rc))
@@ -127,13 +129,14 @@ vs_cmd_attest(int argc, char **argv)
 	const char *config = NULL, *label = NULL;
 	bool json = false;
 	optind = 0;
+	opterr = 0;
 	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
 		switch (c) {
 		case 'h': return vs_cli_help(help);
 		case 'j': json = true; break;
 		case 't': label = optarg; break;
 		case 'c': config = optarg; break;
-		default: return vs_cli_usage("attest", "this option is not known");
+		default: return vs_cli_bad_option("attest", argv);
 		}
 	}
 	if (optind != argc)

@@ -285,6 +285,7 @@ vs_cmd_audit(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "export") == 0)
 		return vs_audit_export(argc - 1, argv + 1);
 	optind = 0;
+	opterr = 0;
 	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
 		switch (c) {
 		case 'h': return vs_cli_help(help);
@@ -300,7 +301,7 @@ vs_cmd_audit(int argc, char **argv)
 					"a checkpoint is SEQ:HASH as 'audit verify' prints it");
 			a.have_checkpoint = true;
 			break;
-		default: return vs_cli_usage("audit", "this option is not known");
+		default: return vs_cli_bad_option("audit", argv);
 		}
 	}
 	const char *what = optind < argc ? argv[optind] : "";

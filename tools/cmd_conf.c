@@ -93,11 +93,12 @@ vs_cmd_conf(int argc, char **argv)
 		{"help", no_argument, NULL, 'h'}, {"json", no_argument, NULL, 'j'}, {0}};
 	bool json = false;
 	optind = 0;
+	opterr = 0;
 	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
 		if (c == 'h')
 			return vs_cli_help(help);
 		if (c != 'j')
-			return vs_cli_usage("conf", "this option is not known");
+			return vs_cli_bad_option("conf", argv);
 		json = true;
 	}
 	const int n = argc - optind;

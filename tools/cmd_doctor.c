@@ -9,7 +9,7 @@
 #include "tools/doctor.h"
 
 static const char help[] =
-	"usage: vouchsafe doctor [--json] [--row NAME] [--config FILE]\n\n"
+	"usage: vouchsafe doctor [--json] [--row NAME] [--list] [--config FILE]\n\n"
 	"Look at everything that has to be right before keys are released: files, settings, this\n"
 	"machine's TPM and evidence, the services, permissions, keys and their policies. One row "
 	"each:\n"
@@ -18,6 +18,7 @@ static const char help[] =
 	"releases no key.\n\n"
 	"  --json         all rows as one JSON object\n"
 	"  --row NAME     this row only, and those it rests on\n"
+	"  --list         the rows there are and what each expects; looks at nothing\n"
 	"  --config FILE  this configuration\n"
 	"  --help         this text\n\n"
 	"Run it as the user that the agent runs as (or root): rights are part of what it looks "
@@ -322,6 +323,30 @@ doctor(struct vs_doc *d, const bool *wanted, bool json)
 	return vs_cli_done(code);
 }
 
+/* The rows themselves: nothing is looked at. */
+static int
+list_rows(bool json)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < vs_n_doc_rows; i++) {
+		const struct vs_doc_row *row = &vs_doc_rows[i];
+		if (json)
+			(void)json_array_append_new(list,
+				json_pack("{s:s, s:b, s:s, s:s}", "row", row->name, "per_token",
+					row->per_token, "expected", row->expected, "remedy",
+					row->remedy));
+		else
+			(void)printf("%-20s %s\n", row->name, row->expected);
+	}
+	int code = VS_EXIT_OK;
+	if (json) {
+		code = json_dumpf(list, stdout, JSON_COMPACT) == 0 ? VS_EXIT_OK : VS_EXIT_USAGE;
+		(void)printf("\n");
+	}
+	json_decref(list);
+	return vs_cli_done(code);
+}
+
 static void
 doc_done(struct vs_doc *d)
 {
@@ -341,28 +366,32 @@ vs_cmd_doctor(int argc, char **argv)
 {
 	static const struct option options[] = {{"help", no_argument, NULL, 'h'},
 		{"json", no_argument, NULL, 'j'}, {"row", required_argument, NULL, 'r'},
-		{"config", required_argument, NULL, 'c'}, {0}};
+		{"config", required_argument, NULL, 'c'}, {"list", no_argument, NULL, 'l'}, {0}};
 	static struct vs_doc d;
 	bool wanted[sizeof vs_doc_rows / sizeof vs_doc_rows[0]];
 	const char *row = NULL;
 	const char *config = NULL;
-	bool json = false;
+	bool json = false, list = false;
 	optind = 0;
+	opterr = 0;
 	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
 		switch (c) {
 		case 'h': return vs_cli_help(help);
 		case 'j': json = true; break;
 		case 'c': config = optarg; break;
 		case 'r': row = optarg; break;
-		default: return vs_cli_usage("doctor", "this option is not known");
+		case 'l': list = true; break;
+		default: return vs_cli_bad_option("doctor", argv);
 		}
 	}
 	if (!vs_cli_use_config(config))
 		return vs_cli_usage("doctor", "out of memory");
 	if (optind != argc)
 		return vs_cli_usage("doctor", "'%.60s' is one word too many", argv[optind]);
+	if (list)
+		return list_rows(json);
 	if (!choose(row, wanted))
-		return vs_cli_usage("doctor", "there is no row '%.60s'", row);
+		return vs_cli_usage("doctor", "there is no row '%.60s' (--list has them)", row);
 	d.path = vs_conf_default_path();
 	const int code = doctor(&d, wanted, json);
 	doc_done(&d);

@@ -56,6 +56,7 @@ struct args {
 	const char *collateral, *tcb, *ima, *ima_keys;
 	bool require_collateral;
 	bool trusted_launch, insecure_boot, no_transport_key, require_log, json, help;
+	const char *odd; /* what parse_args() stopped at */
 };
 
 enum { NONCE_MAX = 64, KEYS_MAX = 256 * 1024 };
@@ -115,11 +116,12 @@ parse_args(int argc, char **argv, struct args *a)
 		case 'k': a->ima_keys = optarg; break;
 		case 'j': a->json = true; break;
 		case 'h': a->help = true; return true;
-		default: return false;
+		default: a->odd = argv[optind - 1]; return false;
 		}
 	}
 	if (optind < argc)
 		a->dir = argv[optind++];
+	a->odd = argv[optind];
 	return optind == argc;
 }
 
@@ -435,9 +437,11 @@ show(const struct args *a)
 	struct vs_err err = {0};
 	vs_rc rc = fill_expect(a, &x, &err);
 	if (!vs_failed(rc))
-		rc = vs_cli_world_open(a->config, &w, &err);
+		rc = vs_cli_world_base(a->config, &w, &err);
 	if (!vs_failed(rc))
 		rc = vs_cli_token(w.conf, a->token, &token, &err);
+	if (!vs_failed(rc))
+		rc = vs_cli_world_talk(&w, &err);
 	if (!vs_failed(rc))
 		rc = collect(&w, token, a->ima != NULL, &ev, &err);
 	if (vs_failed(rc))
@@ -466,8 +470,8 @@ vs_cmd_evidence(int argc, char **argv)
 		return vs_cli_usage("evidence", "say show or verify");
 	const char *what = argv[1];
 	if (!parse_args(argc - 1, argv + 1, &a))
-		return vs_cli_usage(
-			"evidence", "an option is not known, has no value, or is one too many");
+		return vs_cli_usage("evidence",
+			"'%.60s' is not known, lacks its value, or is one word too many", a.odd);
 	if (a.help || strcmp(what, "--help") == 0 || strcmp(what, "-h") == 0)
 		return vs_cli_help(help);
 	if (strcmp(what, "show") == 0 && a.dir == NULL && a.nonce == NULL)

@@ -54,12 +54,14 @@ struct outcome {
 	bool by_agent;
 };
 
-static volatile sig_atomic_t interrupted;
-
+/*
+ * At once, also in the middle of an attempt: a record is one write, and the TPM's resource manager
+ * clears up after us. A handler, since without one a container's first process hears nothing.
+ */
 static void
 on_signal(int sig)
 {
-	interrupted = sig;
+	_exit(128 + sig);
 }
 
 /* ---- one try -------------------------------------------------------------------------------- */
@@ -135,7 +137,7 @@ static void
 pause_ms(int64_t ms)
 {
 	const struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-	(void)nanosleep(&t, NULL); /* a signal ends it early, as it should */
+	(void)nanosleep(&t, NULL);
 }
 
 static int64_t
@@ -151,7 +153,7 @@ static void
 wait_for(struct vs_cli_world *w, const struct options *opt, int64_t deadline, struct outcome *o)
 {
 	char why[1200];
-	for (int64_t pause = PAUSE_FIRST_MS; !interrupted;
+	for (int64_t pause = PAUSE_FIRST_MS;;
 		pause = pause * 2 < PAUSE_MAX_MS ? pause * 2 : PAUSE_MAX_MS) {
 		try_once(w, opt, deadline, o);
 		if (!vs_failed(o->rc) || !may_pass(o->rc))
@@ -262,16 +264,12 @@ gate(const struct options *opt)
 		w.clock.ops->boot_ns(w.clock.self) + opt->timeout_ms * INT64_C(1000000);
 	int code = VS_EXIT_OK;
 	size_t done = 0;
-	while (done < n && code == VS_EXIT_OK && !interrupted) {
+	while (done < n && code == VS_EXIT_OK) {
 		struct outcome *o = &all[done++];
 		wait_for(&w, opt, deadline, o);
-		if (interrupted)
-			break;
 		tell(w.conf, o);
 		code = vs_cli_exit_code(o->rc.code);
 	}
-	if (interrupted)
-		return 128 + interrupted;
 	if (opt->json && tell_json(w.conf, all, done) != VS_EXIT_OK && code == VS_EXIT_OK)
 		code = VS_EXIT_USAGE;
 	return vs_cli_done(code);
@@ -307,6 +305,7 @@ read_options(int argc, char **argv, struct options *opt)
 		{"agent", no_argument, NULL, 'a'}, {"lab", no_argument, NULL, 'l'},
 		{"then", no_argument, NULL, 'x'}, {0}};
 	optind = 0;
+	opterr = 0;
 	for (int c; !opt->then && (c = getopt_long(argc, argv, "+h", options, NULL)) != -1;) {
 		switch (c) {
 		case 'h': return vs_cli_help(help);
@@ -327,7 +326,7 @@ read_options(int argc, char **argv, struct options *opt)
 					"--timeout is a number with unit ms, s, m or h, at most "
 					"24h");
 			break;
-		default: return vs_cli_usage("gate", "this option is not known");
+		default: return vs_cli_bad_option("gate", argv);
 		}
 	}
 	if (opt->then && !opt->then[0])

@@ -10,6 +10,7 @@
 #include "jose/jose.h"
 #include "jose/json.h"
 #include "tools/cmd.h"
+#include "tools/remedy.h"
 
 enum { CLAIMS_FILE_MAX = 1 << 20 };
 
@@ -46,6 +47,7 @@ complain(const struct vs_err *err)
 	char text[1600];
 	vs_err_sentence(err, text, sizeof text);
 	fprintf(stderr, "vouchsafe policy: %s\n", text);
+	vs_remedy_print("policy", err->frames[0].code);
 	return VS_EXIT_USAGE;
 }
 
@@ -68,11 +70,14 @@ parse_args(int argc, char **argv, int wanted_files, struct args *a, struct vs_er
 		case 'j': a->json = true; break;
 		case 'm': a->measurements = true; break;
 		case 'h': a->help = true; return VS_OK;
-		default: VS_FAIL(err, USAGE, "an option is not known or has no value; see -h");
+		default:
+			VS_FAIL(err, USAGE,
+				"the option %.60s is not known, lacks its value or has none",
+				argv[optind - 1]);
 		}
 	}
 	if (argc - optind != wanted_files)
-		VS_FAIL(err, USAGE, "%s needs %d file%s; see -h", argv[0], wanted_files,
+		VS_FAIL(err, USAGE, "%s needs %d file%s", argv[0], wanted_files,
 			wanted_files == 1 ? "" : "s");
 	for (; a->n_files < wanted_files; a->n_files++)
 		a->file[a->n_files] = argv[optind + a->n_files];
@@ -230,7 +235,7 @@ test(const struct args *a, struct vs_buf *out, int *ret_exit, struct vs_err *err
 	VS_CLEANUP(vs_policy_report_done) struct vs_policy_report report = {0};
 	const char *iss = NULL;
 	if (a->policy == NULL)
-		VS_FAIL(err, USAGE, "--policy is missing; see -h");
+		VS_FAIL(err, USAGE, "--policy is missing");
 	VS_TRY(load_policy(a->policy, &policy, err));
 	VS_TRY(load_claims(a->file[0], &claims, err));
 	(void)vs_json_string(vs_json_get(claims, "iss"), &iss);
@@ -421,7 +426,7 @@ vs_cmd_policy(int argc, char **argv)
 	if (argc >= 2 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0))
 		return fputs(usage, stdout) < 0 ? VS_EXIT_USAGE : VS_EXIT_OK;
 	fprintf(stderr,
-		"vouchsafe policy: the sub-commands are test, hash, diff and record; see "
-		"vouchsafe policy -h\n");
+		"vouchsafe policy: expected test, hash, diff or record; 'vouchsafe policy --help' "
+		"says how they are used\n");
 	return VS_EXIT_USAGE;
 }

@@ -243,6 +243,7 @@ vs_cmd_status(int argc, char **argv)
 		{"interval", required_argument, NULL, 'i'}, {0}};
 	struct options o = {.interval_ms = 2000};
 	optind = 0;
+	opterr = 0;
 	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
 		switch (c) {
 		case 'h': return vs_cli_help(help);
@@ -257,7 +258,7 @@ vs_cmd_status(int argc, char **argv)
 					"--interval is a number with unit ms, s, m or h, from "
 					"200ms to 1h");
 			break;
-		default: return vs_cli_usage("status", "this option is not known");
+		default: return vs_cli_bad_option("status", argv);
 		}
 	}
 	/* The client's reader of the file knows the environment only. */

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "jose/json.h"
 #include "tools/cmd.h"
+#include "tools/remedy.h"
 
 enum { TOKEN_FILE_MAX = 16 << 20, SKEW_S = 60 };
 
@@ -59,6 +60,7 @@ complain(const struct vs_err *err)
 	char text[1600];
 	vs_err_sentence(err, text, sizeof text);
 	fprintf(stderr, "vouchsafe token verify: %s\n", text);
+	vs_remedy_print("token", err->frames[0].code);
 	return VS_EXIT_USAGE;
 }
 
@@ -98,11 +100,14 @@ parse_args(int argc, char **argv, struct args *a, struct vs_err *err)
 		case 't': VS_TRY(set_once(&a->at, "at", optarg, err)); break;
 		case 'j': a->json = true; break;
 		case 'h': a->help = true; return VS_OK;
-		default: VS_FAIL(err, USAGE, "an option is not known or has no value; see -h");
+		default:
+			VS_FAIL(err, USAGE,
+				"the option %.60s is not known, lacks its value or has none",
+				argv[optind - 1]);
 		}
 	}
 	if (argc - optind != 1)
-		VS_FAIL(err, USAGE, "give exactly one token file; see -h");
+		VS_FAIL(err, USAGE, "give exactly one token file");
 	a->token = argv[optind];
 	return VS_OK;
 }
@@ -116,7 +121,7 @@ check_args(const struct args *a, struct vs_err *err)
 		{"nonce", a->nonce}, {"at", a->at}};
 	for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
 		if (needed[i].value == NULL)
-			VS_FAIL(err, USAGE, "--%s is missing; see -h", needed[i].name);
+			VS_FAIL(err, USAGE, "--%s is missing", needed[i].name);
 		if (needed[i].value[0] == '\0')
 			VS_FAIL(err, USAGE, "--%s is empty", needed[i].name);
 	}
@@ -305,6 +310,7 @@ vs_cmd_token(int argc, char **argv)
 		return verify(argc - 1, argv + 1);
 	if (argc >= 2 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0))
 		return fputs(usage, stdout) < 0 ? VS_EXIT_USAGE : VS_EXIT_OK;
-	fprintf(stderr, "vouchsafe token: the sub-command is \"verify\"; see vouchsafe token -h\n");
+	fprintf(stderr,
+		"vouchsafe token: expected verify; 'vouchsafe token --help' says how it is used\n");
 	return VS_EXIT_USAGE;
 }

@@ -336,6 +336,7 @@ read_options(int argc, char **argv, struct volume *v)
 		{"test", no_argument, NULL, 'n'}, {"read-only", no_argument, NULL, 'r'},
 		{"help", no_argument, NULL, 'h'}, {0}};
 	int o;
+	opterr = 0;
 	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (o) {
 		case 'c': v->config = optarg; break;
@@ -359,7 +360,7 @@ read_options(int argc, char **argv, struct volume *v)
 				return vs_cli_usage("volume", "'%.40s' is no descriptor", optarg);
 			break;
 		case 'h': return vs_cli_help(help);
-		default: return vs_cli_usage("volume", "an option was not understood");
+		default: return vs_cli_bad_option("volume", argv);
 		}
 	}
 	return -1;

@@ -13,7 +13,9 @@
 #include "base/file.h"
 #include "crypto/ossl.h"
 #include "evidence/hcl.h"
+#include "evidence/quote.h"
 #include "evidence/tpm.h"
+#include "evidence/verify.h"
 #include "tools/doctor.h"
 #include "tools/libver.h"
 
@@ -139,25 +141,71 @@ vs_doc_tpm(struct vs_doc *d, struct vs_doc_token *t, struct vs_doc_result *r)
 		vs_doc_good(r, "answers; %u resets, %u restarts", resets, restarts);
 }
 
+/* The index is padded behind the certificate, which says itself how long it is. */
+static struct vs_bytes
+without_padding(struct vs_bytes der)
+{
+	struct vs_reader r = vs_reader_of(der);
+	const uint8_t tag = vs_get_u8(&r);
+	const uint8_t form = vs_get_u8(&r);
+	const size_t n = vs_get_be16(&r);
+	return r.bad || tag != 0x30 || form != 0x82 || n > r.left ? der : vs_bytes_of(der.p, n + 4);
+}
+
+/* Does the certificate belong to the key, and who says so? The verdict has what it has not. */
+static VS_RC
+judge_ak(struct vs_doc *d, struct vs_tpm *tpm, struct vs_verdict *v, struct vs_err *err)
+{
+	VS_CLEANUP(vs_roots_done) struct vs_roots roots = {.amd = {.n = 0}};
+	VS_CLEANUP(vs_buf_done) struct vs_buf cert = {.max = VS_HCL_MAX};
+	VS_CLEANUP(vs_buf_done) struct vs_buf key = {.max = 2048};
+	struct vs_tpm_public public;
+	bool tee = false;
+	VS_TRY(d->w.conf->evidence_roots ? vs_roots_load(d->w.conf->evidence_roots, &roots, err)
+					 : vs_roots_production(&roots, err));
+	VS_TRY(vs_tpm_exists(tpm, VS_TPM_NV_HCL, &tee, err));
+	VS_TRY(vs_tpm_read_public(tpm, VS_TPM_AK_HANDLE, &key, err));
+	VS_TRY(vs_tpm_public_parse(vs_buf_view(&key), &public, err));
+	VS_TRY(vs_tpm_nv_read(tpm, VS_TPM_NV_AK_CERT, &cert, err));
+	/* Where a report vouches for the key, as on every confidential machine, a missing issuer is
+	 * no failure. */
+	return vs_akcert_check(without_padding(vs_buf_view(&cert)), public.n, &roots,
+		d->w.clock.ops->wall_unix(d->w.clock.self), !tee, v, err);
+}
+
 void
 vs_doc_ak(struct vs_doc *d, struct vs_doc_token *t, struct vs_doc_result *r)
 {
+	static struct vs_verdict v;
 	VS_CLEANUP(tpm_cleanup) struct vs_tpm *tpm = NULL;
 	struct vs_err err = {0};
 	bool key = false, cert = false;
 	(void)t;
+	v = (struct vs_verdict){0};
 	vs_rc rc = open_tpm(d, &tpm, &err);
 	if (!vs_failed(rc))
 		rc = vs_tpm_exists(tpm, VS_TPM_AK_HANDLE, &key, &err);
 	if (!vs_failed(rc))
 		rc = vs_tpm_exists(tpm, VS_TPM_NV_AK_CERT, &cert, &err);
-	if (vs_failed(rc))
+	if (!vs_failed(rc) && key && cert)
+		rc = judge_ak(d, tpm, &v, &err);
+	if (vs_failed(rc)) {
 		vs_doc_error(r, rc, &err);
-	else if (!key || !cert)
+		return;
+	}
+	if (!key || !cert) {
 		vs_doc_bad(r, VS_EXIT_TEMPORARY, "key %s, certificate %s",
 			key ? "present" : "absent", cert ? "present" : "absent");
-	else
-		vs_doc_good(r, "key and certificate are there");
+		return;
+	}
+	for (size_t i = 0; i < v.n_checks; i++) {
+		if (!v.checks[i].passed) {
+			vs_doc_bad(r, VS_EXIT_REFUSED, "%s: expected %s, seen %s", v.checks[i].name,
+				v.checks[i].expected, v.checks[i].seen);
+			return;
+		}
+	}
+	vs_doc_good(r, "the key has a certificate of its own");
 }
 
 static void

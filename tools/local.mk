@@ -7,7 +7,7 @@ VS_SERVICE_LIBS = libvscheckpoint.la libvsattempt.la libvsgate.la libvskeys.la l
 bin_PROGRAMS += vouchsafe
 vouchsafe_SOURCES = \
 	%D%/main.c %D%/cmd.h \
-	%D%/cli.c %D%/cli.h \
+	%D%/cli.c %D%/cli.h %D%/remedy.c %D%/remedy.h \
 	%D%/audit.h %D%/audit_bundle.c %D%/audit_show.c %D%/cmd_attest.c %D%/cmd_audit.c %D%/cmd_conf.c %D%/cmd_doctor.c %D%/cmd_evidence.c \
 	%D%/doctor.h %D%/doctor_files.c %D%/doctor_machine.c %D%/doctor_services.c %D%/libver.c %D%/libver.h \
 	%D%/cmd_gate.c %D%/cmd_policy.c %D%/cmd_status.c %D%/cmd_token.c \

@@ -5,6 +5,7 @@
 
 #include "token/ckrv.h"
 #include "token/mech.h"
+#include "tools/remedy.h"
 #include "vouchsafe/err.h"
 
 /* Of tools/cli.h, whose world has names in common with the token's. */
@@ -131,8 +132,9 @@ print_codes(void)
 				stderr, "the return value of %s has no name here\n", rows[i].name);
 			return 1;
 		}
-		(void)printf("| %d | %s | `%s` | %d |\n", (int)rows[i].code,
-			vs_code_text(rows[i].code), rv, vs_cli_exit_code(rows[i].code));
+		(void)printf("| %d | %s | `%s` | %d | %s |\n", (int)rows[i].code,
+			vs_code_text(rows[i].code), rv, vs_cli_exit_code(rows[i].code),
+			vs_remedy(rows[i].code));
 	}
 	return 0;
 }

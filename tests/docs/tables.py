@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Documents against the code: mechanism table, error codes, links, pictures, named tests and settings.
+"""Documents against the code: mechanisms, error codes, doctor's rows, clients, links, pictures, named tests and settings.
 
 With --write the generated tables are written into the documents."""
+import json
 import os
 import re
 import subprocess
@@ -25,44 +26,79 @@ def table(which):
                           capture_output=True, text=True).stdout
 
 
-def mechanisms():
-    path = "conf/doc/mechanisms.md"
+def generated(path, mark, want):
+    """What stands between <!-- mark --> and <!-- end --> is what the code says."""
     text = read(path)
-    m = re.search(r"(?<=<!-- mechanisms -->\n)(.*?)(?=<!-- end -->)", text, re.S)
-    want = table("mechanisms")
+    m = re.search(r"(?<=<!-- %s -->\n)(.*?)(?=<!-- end -->)" % mark, text, re.S)
     if not m:
-        bad.append(f"{path}: no place for the table")
+        bad.append(f"{path}: no place for the table '{mark}'")
     elif m.group(1) != want:
         if "--write" in sys.argv:
             with open(os.path.join(SRC, path), "w", encoding="utf-8") as f:
                 f.write(text[:m.start()] + want + text[m.end():])
         else:
-            bad.append(f"{path}: not what the code has; `tests/docs/tables.py --write` writes it")
+            have = set(m.group(1).splitlines())
+            odd = [line for line in want.splitlines() if line not in have][:3]
+            bad.append(f"{path}: '{mark}' is not what the code has: {odd}; `tests/docs/tables.py --write` writes it")
     return want.count("\n") - 2
 
 
+def mechanisms():
+    return generated("conf/doc/mechanisms.md", "mechanisms", table("mechanisms"))
+
+
 def codes():
-    path = "conf/doc/troubleshooting.md"
-    have = {}
-    for line in read(path).splitlines():
-        m = re.match(r"\| (\d+) \| (.*?) \| (`CKR_\w+`) \| (\d) \| (.*) \|$", line)
-        if m:
-            have[m.group(1)] = m
-    want = table("codes").splitlines()
-    for line in want:
-        number = line.split(" ")[1]
-        m = have.pop(number, None)
-        if not m:
-            bad.append(f"{path}: no row for {line}")
+    head = "| number | meaning | PKCS#11 | exit | what to do |\n|---|---|---|---|---|\n"
+    rows = table("codes")
+    for row in rows.splitlines():
+        if len(row.split(" | ")) != 5 or len(row.split(" | ")[4]) < 14:
+            bad.append(f"no remedy, or one with a bar: {row}")
+    return generated("conf/doc/troubleshooting.md", "codes", head + rows)
+
+
+def doctor():
+    """Each row of doctor with its remedy; each row is broken by its test."""
+    out = subprocess.run([os.path.join(BUILD, "vouchsafe"), "doctor", "--list", "--json"], check=True,
+                         capture_output=True, text=True).stdout
+    rows = json.loads(out)
+    test = read("tests/interop/doctor.sh")
+    want = "| row | expected | remedy |\n|---|---|---|\n"
+    for r in rows:
+        if not r["expected"] or not r["remedy"] or "|" in r["expected"] + r["remedy"]:
+            bad.append(f"doctor: {r['row']} has no expectation or remedy")
+        if not re.search(r"^.*\bbroken \d (bad|warning) .*[ ,]%s(,|;|$| )" % re.escape(r["row"]), test, re.M):
+            bad.append(f"tests/interop/doctor.sh: nothing breaks the row {r['row']}")
+        want += f"| `{r['row']}` | {r['expected']} | {r['remedy']} |\n"
+    return generated("conf/doc/troubleshooting.md", "doctor", want)
+
+
+def clients():
+    """The table of clients is made of the tests: each says in its first lines who it runs, and its checks are counted."""
+    want = "| test | what it runs | in |\n|---|---|---|\n"
+    local = read("tests/local.mk")
+    more = local[local.index("interop_more ="):]
+    n = 0
+    for name in sorted(os.listdir(os.path.join(SRC, "tests", "interop"))):
+        if not name.endswith(".sh") or name == "lib.sh":
             continue
-        row = "| %s | %s | %s | %s |" % m.group(1, 2, 3, 4)
-        if row != line:
-            bad.append(f"{path}: '{row}' should be '{line}'")
-        if len(m.group(5)) < 12:
-            bad.append(f"{path}: code {number} has no remedy")
-    for number in have:
-        bad.append(f"{path}: the code has no number {number}")
-    return len(want)
+        text = read("tests/interop/" + name)
+        if "P11_MODULE" not in text and "p11" not in text:
+            continue
+        what = []
+        for line in text.splitlines()[2:]:
+            if not line.startswith("# "):
+                break
+            what.append(line[2:])
+        what = " ".join(what)
+        if len(what) < 20 or "|" in what:
+            bad.append(f"tests/interop/{name}: says not what it is in its first lines")
+        target = "make check-interop" if f"interop/{name}" in more else "make check"
+        if f"interop/{name}" not in local and f"interop/{name}" not in read("tools/local.mk"):
+            bad.append(f"tests/interop/{name}: no target runs it")
+        want += f"| `{name}` | {what} | `{target}` |\n"
+        n += 1
+    generated("conf/doc/mechanisms.md", "clients", want)
+    return n
 
 
 def links():
@@ -119,8 +155,8 @@ def pictures():
     return n
 
 
-print("%d mechanisms, %d codes, %d links, %d settings, %d pictures" %
-      (mechanisms(), codes(), links(), settings(), pictures()))
+print("%d mechanisms, %d codes, %d rows of doctor, %d clients, %d links, %d settings, %d pictures" %
+      (mechanisms(), codes(), doctor(), clients(), links(), settings(), pictures()))
 for line in bad:
     print(line)
 sys.exit(1 if bad else 0)

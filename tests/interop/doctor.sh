@@ -138,13 +138,40 @@ unlocked() { # without the right to lock memory
 	(ulimit -l 0; exec setpriv --bounding-set -ipc_lock --inh-caps -ipc_lock \
 		"$VOUCHSAFE" doctor --json --config "$C" >"$T/doc.json" 2>"$T/doc.err") || RC=$?
 }
+conf
+# A library of another version: its own function that names it, put in front of the real one's.
+echo 'const char *jansson_version_str(void); const char *jansson_version_str(void) { return "2.12"; }' >"$T/old.c"
+${CC:-cc} -shared -fPIC -o "$T/old.so" "$T/old.c" || fail "no library can be made"
+RC=0
+LD_PRELOAD="$T/old.so" ASAN_OPTIONS="${ASAN_OPTIONS-}${ASAN_OPTIONS:+:}verify_asan_link_order=0" timeout 120 "$VOUCHSAFE" doctor --json \
+	--config "$C" >"$T/doc.json" 2>"$T/doc.err" </dev/null || RC=$?
+if grep -q '"row":"libraries","state":"ok"' "$T/healthy.json" || grep -q '"row": *"libraries"[^}]*"state": *"ok"' "$T/healthy.json"; then
+	broken 0 warning 'jansson 2[.]12, .*; jansson 0 to 2[.]12[.]99: older' libraries
+else
+	grep -q 'jansson 2.12' "$T/doc.json" || fail "the version is not seen"
+	ok "libraries: another version is seen"
+fi
 conf; unlocked; broken 0 warning 'keys may reach the swap' memory-lock
 conf global memory-lock required; unlocked; broken 2 bad 'memory-lock = required' memory-lock
 conf global tcti "swtpm:path=$T/no-tpm"; doctor; broken 3 bad 'No such file' tpm-device,tpm
+if [ "$(id -u)" = 0 ]; then
+	conf global tcti "device:$T/tpm0"
+	: >"$T/tpm0"
+	chmod 660 "$T/tpm0"
+	chmod 644 "$C"
+	chmod 711 "$T"
+	RC=0
+	setpriv --reuid nobody --regid nogroup --clear-groups "$VOUCHSAFE" doctor --row tpm-device --json --config "$C" \
+		>"$T/doc.json" 2>"$T/doc.err" </dev/null || RC=$?
+	broken 2 bad 'tpm0: Permission denied .group root, mode 0660.' tpm-device
+	chmod 700 "$T"
+fi
 python3 -c 'import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$T/dead"
 conf global tcti "swtpm:path=$T/dead"; doctor; broken 3 bad . tpm
 conf
-tamper ak-missing; doctor; broken 3 bad 'key absent|certificate absent' attestation-key; mend
+tamper ak-missing; doctor; broken 3 bad 'key absent' attestation-key; mend
+tamper ak-cert missing; doctor; broken 3 bad 'certificate absent|0x1C101D0|0x01C101D0' attestation-key; mend
+tamper ak-cert; doctor; broken 1 bad "AK certificate's key: expected [0-9a-f]+" attestation-key; mend
 tamper trusted-launch; doctor; broken 1 bad 'no TEE, but a policy demands a TEE' hardware-report; mend
 conf global event-log "$T/none"; doctor; broken 2 bad 'No such file' event-log
 : >"$T/empty"; conf global event-log "$T/empty"; doctor; broken 2 bad 'empty' event-log
@@ -173,6 +200,12 @@ size=$(wc -c <"$D/audit.log")
 "$LAB" key create fixed --type ec-p256 --immutable --dir "$D" >/dev/null
 conf lab-vault keys fixed lab-vault certificate.ec256 - lab-vault certificate.rsa2048 -
 doctor; broken 0 ok 'immutable for all 1' mutable-policy
+# From here on a key that nobody can change is the healthy one.
+cp "$T/healthy.json" "$T/lab.json"
+cp "$T/doc.json" "$T/healthy.json"
+conf lab-vault keys 'fixed, ec256' lab-vault certificate.ec256 - lab-vault certificate.rsa2048 -
+doctor; broken 0 warning 'ec256' mutable-policy
+cp "$T/lab.json" "$T/healthy.json"
 "$LAB" key create open --type ec-p256 --policy "$T/no-tee.json" --dir "$D" >/dev/null
 conf lab-vault keys open lab-vault certificate.ec256 - lab-vault certificate.rsa2048 -
 doctor; broken 0 warning 'without any TEE: open' stored-policy
