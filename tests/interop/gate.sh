@@ -120,4 +120,55 @@ status_is 0 "the probe of the pod" "$VOUCHSAFE" status --agent
 ok "volumes are closed to others"
 stop_agent
 status_is 2 "the entry point without arguments" "$S/conf/kubernetes/agent.sh"
+
+if [ "$(id -u)" = 0 ] && unshare -m -n true 2>/dev/null && command -v pkcs11-tool >/dev/null; then
+	note "the pod: the agent as root without a right, the application as another user without TPM and network"
+	mkdir -p "$T/pod/etc"
+	mkdir -m 777 "$T/pod/run" "$T/pod/lib"
+	chmod 755 "$T" "$T/pod" "$T/pod/etc"
+	cp "$D/policy.json" "$T/pod/etc/policy.json"
+	POD=$T/pod/etc/vouchsafe.conf
+	sed -e "s,^agent-socket.*,agent-socket = $T/pod/run/agent.sock," -e "s,^audit-log.*,audit-log = $T/pod/lib/log/audit.log," \
+		-e "s,^state-dir.*,state-dir = $T/pod/lib/state," -e "s,^policy .*,policy = $T/pod/etc/policy.json\nallow = user:10001," \
+		"$VOUCHSAFE_CONF" >"$POD"
+	chmod 644 "$POD" "$T/pod/etc/policy.json"
+	# What the manifest gives the sidecar: root's number, no capability, no way to one.
+	VOUCHSAFE_AGENT="$B/vouchsafe-agent" setpriv --bounding-set -all --inh-caps -all --no-new-privs --clear-groups \
+		"$S/conf/kubernetes/agent.sh" "$POD" "$T/pod/run/agent.sock" "$T/pod/lib/state" "$T/pod/lib/log" 2>"$T/agent.log" &
+	AGENT_PID=$!
+	openssl rand 32 >"$T/pod/data"
+	mkdir -m 777 "$T/pod/out"
+	# The application's container: a network of its own without any interface that is up, and nothing
+	# of the machine's: TPM, certificates, secrets.
+	cat >"$T/contained" <<-EOF
+		#!/bin/sh
+		mount -t tmpfs -o size=64k none "$D" || exit 99
+		exec setpriv --reuid 10001 --regid 10001 --clear-groups --bounding-set -all --inh-caps -all --no-new-privs \
+			env VOUCHSAFE_CONF="$POD" HOME=/ "\$@"
+	EOF
+	chmod 755 "$T/contained"
+	contained() { timeout 60 unshare -m -n "$T/contained" "$@"; }
+	succeeds "it sees nothing of the lab" contained sh -c "[ -z \"\$(ls -A $D)\" ] && ! cat /proc/net/route | grep -q 0000"
+	sign() { # the init container, and then the application
+		rm -f "$T/pod/out/sig"
+		contained "$VOUCHSAFE" gate --agent --timeout 5m --lab && contained "$VOUCHSAFE" status --agent &&
+			contained pkcs11-tool --module "$P11_MODULE" --token-label lab-vault --sign --mechanism SHA256-RSA-PKCS \
+				--label rsa2048 --input-file "$T/pod/data" --output-file "$T/pod/out/sig"
+	}
+	status_is 0 "gate, probe and signature in the application's containers" sign
+	openssl x509 -in "$D/certs/rsa2048.pem" -noout -pubkey >"$T/pub"
+	succeeds "which openssl verifies" openssl dgst -sha256 -verify "$T/pub" -signature "$T/pod/out/sig" "$T/pod/data"
+	contained sh -c 'cat "$1"' x "$T/pod/lib/log/audit.log" >/dev/null 2>&1 && fail "the application reads the agent's log"
+	tamper pcr 4
+	stop_agent
+	VOUCHSAFE_AGENT="$B/vouchsafe-agent" setpriv --bounding-set -all --inh-caps -all --no-new-privs --clear-groups \
+		"$S/conf/kubernetes/agent.sh" "$POD" "$T/pod/run/agent.sock" "$T/pod/lib/state" "$T/pod/lib/log" 2>>"$T/agent.log" &
+	AGENT_PID=$!
+	status_is 1 "on a changed machine the init container ends with a refusal, and nothing starts" sign
+	says 'refused: .*PCR 4'
+	[ ! -e "$T/pod/out/sig" ] || fail "there is a signature"
+	tamper undo
+	stop_agent
+	succeeds "the sidecar's log is whole" "$VOUCHSAFE" audit verify --no-tpm "$T/pod/lib/log/audit.log"
+fi
 audit_whole
