@@ -81,7 +81,10 @@ policydir = $(pkgdatadir)/policy
 dist_policy_DATA = %D%/policy/azure-cvm-snp.json
 # Every setting with its default; nothing starts before a copy of it stands in sysconfdir.
 exampledir = $(docdir)/examples
-dist_example_DATA = %D%/vouchsafe.conf
+dist_example_DATA = %D%/vouchsafe.conf \
+	%D%/examples/README.md %D%/examples/nginx.conf %D%/examples/apache.conf %D%/examples/openssl-engine.cnf \
+	%D%/examples/openssl-provider.cnf %D%/examples/ssh_config %D%/examples/gnupg-pkcs11-scd.conf \
+	%D%/examples/gpg-agent.conf %D%/examples/java.cfg %D%/examples/crypttab
 dist_doc_DATA = README.md SECURITY.md CHANGELOG.md LICENSE
 
 dist_man_MANS += %D%/man/vouchsafe.1 %D%/man/vouchsafe.conf.5 %D%/man/vouchsafe-policy.5 %D%/man/vouchsafe-agent.8 %D%/man/vouchsafe-volume.8 %D%/man/vouchsafe-pkcs11.7

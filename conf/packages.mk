@@ -3,7 +3,7 @@
 debian_files = \
 	%D%/debian/changelog.sh %D%/debian/control %D%/debian/copyright %D%/debian/not-installed \
 	%D%/debian/rules %D%/debian/source/format \
-	%D%/debian/libvouchsafe-pkcs11.install \
+	%D%/debian/libvouchsafe-pkcs11.examples %D%/debian/libvouchsafe-pkcs11.install \
 	%D%/debian/vouchsafe-agent.dirs %D%/debian/vouchsafe-agent.examples \
 	%D%/debian/vouchsafe-agent.install %D%/debian/vouchsafe-agent.lintian-overrides \
 	%D%/debian/vouchsafe-agent.postrm \
@@ -11,7 +11,7 @@ debian_files = \
 	%D%/debian/vouchsafe-lab.install \
 	%D%/debian/vouchsafe.docs %D%/debian/vouchsafe.install
 package_scripts = tests/packages/deb.sh tests/packages/reproducible.sh tests/packages/bare-root.sh tests/packages/five-minutes.sh \
-	tests/packages/root.sh tests/packages/arm64.sh
+	tests/packages/root.sh tests/packages/arm64.sh tests/packages/image.sh
 EXTRA_DIST += $(debian_files) $(package_scripts)
 
 # The packages come to ./deb; DEB_BUILD_OPTIONS is respected (without one: nocheck).
@@ -35,6 +35,10 @@ check-guest: deb vouchsafe-lab
 .PHONY: check-arm64
 check-arm64: dist
 	$(SHELL) $(srcdir)/tests/packages/arm64.sh $(distdir).tar.xz $(BARE_ROOT_TAR)
+# As root: the container image, and its entry points.
+.PHONY: check-image
+check-image: dist
+	$(SHELL) $(srcdir)/tests/packages/image.sh $(distdir).tar.xz $(BARE_ROOT_TAR)
 clean-local: clean-deb
 .PHONY: clean-deb
 clean-deb:

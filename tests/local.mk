@@ -49,6 +49,7 @@ interop_more = \
 	%D%/interop/strongswan.sh \
 	%D%/interop/cryptenroll.sh \
 	%D%/interop/pykcs11.sh \
+	%D%/interop/examples.sh \
 	%D%/interop/provider.sh \
 	%D%/interop/conformance.sh \
 	%D%/interop/libp11.sh \

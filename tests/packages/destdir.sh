@@ -43,7 +43,8 @@ has sysusersdir vouchsafe.conf
 has tmpfilesdir vouchsafe.conf
 has logrotatedir vouchsafe
 has policydir azure-cvm-snp.json
-has exampledir vouchsafe.conf
+has exampledir vouchsafe.conf README.md nginx.conf apache.conf openssl-engine.cnf openssl-provider.cnf ssh_config \
+	gnupg-pkcs11-scd.conf gpg-agent.conf java.cfg crypttab
 has pkgconfigdir vouchsafe.pc
 has bashcompdir vouchsafe
 has zshcompdir _vouchsafe
