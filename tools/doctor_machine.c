@@ -169,7 +169,7 @@ judge_ak(struct vs_doc *d, struct vs_tpm *tpm, struct vs_verdict *v, struct vs_e
 	VS_TRY(vs_tpm_nv_read(tpm, VS_TPM_NV_AK_CERT, &cert, err));
 	/* Where a report vouches for the key, as on every confidential machine, a missing issuer is
 	 * no failure. */
-	return vs_akcert_check(without_padding(vs_buf_view(&cert)), public.n, &roots,
+	return vs_akcert_check(without_padding(vs_buf_view(&cert)), public.n, &roots, NULL,
 		d->w.clock.ops->wall_unix(d->w.clock.self), !tee, v, err);
 }
 
