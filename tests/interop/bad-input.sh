@@ -92,7 +92,7 @@ bad 'No such file' evidence verify "$T/none"
 bad 'No such file' audit verify "$T/none.log"
 bad 'No such file' token verify --jwks "$T/none" --issuer https://x.weu.attest.azure.net --policy "$T/none" --nonce 00 --at 1 "$T/none"
 if has_volume; then
-	bad 'No such file' volume open "$T/none.img" name
+	bad 'No such file|is not there' volume open "$T/none.img" name
 	bad '' volume open "$T" name
 	bad '' volume open "$T/noise.conf" name
 fi
