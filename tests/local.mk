@@ -51,6 +51,7 @@ interop_more = \
 	%D%/interop/pykcs11.sh \
 	%D%/interop/examples.sh \
 	%D%/interop/provider.sh \
+	%D%/interop/provider-suite.sh \
 	%D%/interop/conformance.sh \
 	%D%/interop/libp11.sh \
 	%D%/interop/profiles.sh

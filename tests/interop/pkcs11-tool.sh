@@ -84,4 +84,26 @@ for vault in akv mhsm; do
 done
 succeeds "the token says LAB" p11 --list-slots
 says 'LAB'
+note "blocked"
+tampered pcr 4
+rm -f "$T/sig" "$T/dec"
+id=$(key_id lab-vault rsa2048)
+openssl pkeyutl -encrypt -pubin -inkey "$T/rsa2048.pem" -in "$T/hash" -out "$T/enc"
+for mechanism in RSA-PKCS SHA256-RSA-PKCS SHA256-RSA-PKCS-PSS; do
+	refused "after a PCR changed nothing is signed with $mechanism" p11 --token-label lab-vault --sign \
+		--mechanism $mechanism --id "$id" --input-file "$T/hash" --output-file "$T/sig"
+	says 'C_SignInit failed: rv = (CKR_FUNCTION_REJECTED|unknown PKCS11 error) \(0x200\)'
+	[ ! -s "$T/sig" ] || fail "a signature was made"
+done
+refused "and nothing decrypted" p11 --token-label lab-vault --decrypt --mechanism RSA-PKCS --id "$id" \
+	--input-file "$T/enc" --output-file "$T/dec"
+says '0x200'
+[ ! -s "$T/dec" ] || fail "something was decrypted"
+refused "and no secret key of the other token used" p11 --token-label lab-hsm --encrypt --mechanism AES-CBC-PAD \
+	--iv 000102030405060708090a0b0c0d0e0f --id "$(p11 --token-label lab-hsm --list-objects --type secrkey 2>/dev/null |
+		awk '$1 == "ID:" {print $2; exit}')" --input-file "$T/data" --output-file "$T/enc2"
+says '0x200'
+succeeds "but keys are listed as before" p11 --token-label lab-vault --list-objects
+says 'rsa2048'
+tampered undo
 audit_whole
