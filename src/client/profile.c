@@ -88,6 +88,23 @@ global_setting(struct vs_profile *p, const struct vs_ini_line *line, struct vs_e
 	return VS_OK;
 }
 
+/* A vault as the agent writes it: in lower case, without slash and without the usual port. */
+static void
+make_plain(char *vault)
+{
+	static const char usual[] = ":443";
+	size_t n = strlen(vault);
+	if (n > 0 && vault[n - 1] == '/')
+		n--;
+	if (n >= sizeof usual - 1 &&
+		memcmp(vault + n - (sizeof usual - 1), usual, sizeof usual - 1) == 0)
+		n -= sizeof usual - 1;
+	vault[n] = '\0';
+	for (size_t i = 0; i < n; i++)
+		if (vault[i] >= 'A' && vault[i] <= 'Z')
+			vault[i] = (char)(vault[i] - 'A' + 'a');
+}
+
 static VS_RC
 token_setting(struct vs_profile_token *t, const struct vs_ini_line *line, struct vs_err *err)
 {
@@ -95,9 +112,7 @@ token_setting(struct vs_profile_token *t, const struct vs_ini_line *line, struct
 	if (strcmp(line->name, "vault") == 0) {
 		char vault[VS_INI_LINE_MAX] = "";
 		VS_TRY(set_text(vault, sizeof vault, line, err));
-		const size_t n = strlen(vault);
-		if (n > 0 && vault[n - 1] == '/')
-			vault[n - 1] = '\0';
+		make_plain(vault);
 		vs_serial16(t->label, vault, t->serial);
 	} else if (strcmp(line->name, "login") == 0) {
 		VS_TRY(set_choice(line, logins, &value, err));

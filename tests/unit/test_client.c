@@ -50,9 +50,8 @@ clear_away(void **state)
 	return rmdir(dir);
 }
 
-#define TOKEN \
-	"vault = https://contoso.vault.azure.net/\n" \
-	"attestation = https://contoso.weu.attest.azure.net\n"
+#define ATTESTATION "attestation = https://contoso.weu.attest.azure.net\n"
+#define TOKEN "vault = https://contoso.vault.azure.net/\n" ATTESTATION
 
 static const char good[] = "[global]\n"
 			   "agent-socket = /run/x/agent.sock\n"
@@ -92,7 +91,18 @@ says_the_same_as_the_reader_of_the_agent(void **state)
 	static const char *const texts[] = {good, "[token a]\n" TOKEN,
 		"# nothing\n[global]\nmode = production\n[token b]\n" TOKEN
 		"login = none\nkeys = x, y\nmax-lease = 10m\n",
-		"[global]\nmemory-lock = warn\n[token \"c\"]\n" TOKEN};
+		"[global]\nmemory-lock = warn\n[token \"c\"]\n" TOKEN,
+		"[token d]\nvault = https://CONTOSO.vault.azure.net:443/\n" ATTESTATION,
+		"[global]\nmode = lab\ntcti = swtpm:host=127.0.0.1,port=1\nimds = "
+		"http://127.0.0.1:1\n[token e]\n"
+		"vault = https://LocalHost:8443\nvault-kind = key-vault\n"
+		"attestation = https://localhost:1\nauthority = "
+		"https://localhost:2\nvault-resource = https://localhost:3\n",
+		"[global]\nmode = lab\ntcti = swtpm:host=127.0.0.1,port=1\nimds = "
+		"http://127.0.0.1:1\n[token f]\n"
+		"vault = https://[::1]\nvault-kind = key-vault\n"
+		"attestation = https://localhost:1\nauthority = "
+		"https://localhost:2\nvault-resource = https://localhost:3\n"};
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
 		struct vs_err err = {0};
 		struct vs_conf *conf = NULL;
