@@ -227,6 +227,27 @@ check_debug(const struct vs_dcap_quote *q, const struct vs_dcap_expect *x, struc
 			"0", "first byte %02x", q->seam_attributes.p[0]);
 }
 
+/*
+ * Each certificate that the quote brings is part of the chain, or the root in one of its issues
+ * (the same key with other dates): none is there that nobody vouches for.
+ */
+static void
+check_no_stranger(const struct vs_ev_certs *certs, const struct vs_ev_path *path,
+	const struct vs_ev_certs *roots, struct vs_verdict *v)
+{
+	size_t strangers = 0;
+	for (size_t i = 0; i < certs->n; i++) {
+		bool known = false;
+		for (size_t k = 0; k < path->n && !known; k++)
+			known = vs_ev_cert_same(certs->v[i], path->v[k]);
+		for (size_t k = 0; k < roots->n && !known; k++)
+			known = !vs_failed(vs_ev_cert_signed_by(certs->v[i], roots->v[k], NULL));
+		strangers += !known;
+	}
+	vs_check_add(v, "T-A3", "PCK certificates are one chain", strangers == 0,
+		"none that nobody vouches for", "%zu", strangers);
+}
+
 vs_rc
 vs_dcap_verify(const struct vs_dcap_quote *quote, const struct vs_dcap_expect *expect,
 	struct vs_verdict *v, struct vs_err *err)
@@ -250,6 +271,8 @@ vs_dcap_verify(const struct vs_dcap_quote *quote, const struct vs_dcap_expect *e
 		rc = vs_ev_cert_chain(
 			certs.v[0], &certs, expect->roots, expect->at_unix, &path, &why);
 		vs_check_rc(v, "T-A3", "PCK certificate chain", rc, "chain to Intel's root", &why);
+		if (!vs_failed(rc))
+			check_no_stranger(&certs, &path, expect->roots, v);
 		if (!vs_failed(rc))
 			vs_revocation_check(
 				&path, 0, &lists, expect->at_unix, "PCK certificate revocation", v);

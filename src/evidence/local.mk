@@ -61,6 +61,17 @@ tests_unit_test_evidence_uvm_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_evidence_uvm_LDADD = libvsevidence.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) -lcmocka
 TESTS += tests/unit/test_evidence_uvm
 
+check_PROGRAMS += tests/evidence/test_bytes
+tests_evidence_test_bytes_SOURCES = tests/evidence/test_bytes.c tests/evidence/data.c tests/evidence/data.h
+tests_evidence_test_bytes_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_evidence_test_bytes_LDADD = libvsevidence.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) -lcmocka
+EXTRA_DIST += tests/evidence/uncovered.txt
+# Every byte with every value, and the list of uncovered bytes exactly (a minute).
+check-bytes: tests/evidence/test_bytes
+	@VS_BYTES=all VS_SRCDIR='$(abs_top_srcdir)' tests/evidence/test_bytes
+.PHONY: check-bytes
+TESTS += tests/evidence/test_bytes
+
 check_PROGRAMS += tests/unit/test_evidence_log
 tests_unit_test_evidence_log_SOURCES = tests/unit/test_evidence_log.c tests/evidence/data.c tests/evidence/data.h
 tests_unit_test_evidence_log_CPPFLAGS = $(TEST_CPPFLAGS)

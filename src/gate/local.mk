@@ -51,6 +51,13 @@ tests_unit_test_service_evidence_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_service_evidence_LDADD = $(tests_lab_test_attempt_LDADD)
 TESTS += tests/unit/test_service_evidence
 
+check_PROGRAMS += tests/unit/test_collateral
+tests_unit_test_collateral_SOURCES = tests/unit/test_collateral.c tests/unit/pkikit.c tests/unit/pkikit.h \
+	tests/evidence/data.c tests/evidence/data.h
+tests_unit_test_collateral_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_collateral_LDADD = $(tests_lab_test_attempt_LDADD)
+TESTS += tests/unit/test_collateral
+
 check_PROGRAMS += tests/unit/test_service_snp
 tests_unit_test_service_snp_SOURCES = tests/unit/test_service_snp.c tests/unit/cosekit.c tests/unit/cosekit.h \
 	tests/unit/pkikit.c tests/unit/pkikit.h
