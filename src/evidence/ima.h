@@ -59,7 +59,7 @@ struct vs_ima_keys {
 
 struct vs_ima_files {
 	size_t n_files, n_signed, n_unsigned, n_bad; /* n_files is the sum of the others */
-	size_t n_other; /* no files: a command line, a policy */
+	size_t n_other; /* the kernel's own first entry */
 	char first[96]; /* of those that are not signed well: path, quoted */
 };
 
@@ -67,7 +67,8 @@ struct vs_ima_files {
  * The signatures of the first n_covered entries, over the file hashes in them. What counts: a
  * signature of version 2 in "ima-sig", "ima-sigv2" or "ima-modsig", SHA-256 or longer, by a key
  * whose identifier ends with the four bytes that it names. The first entry may be the kernel's
- * "boot_aggregate", which is no file. Errors: FORMAT, LIMIT.
+ * "boot_aggregate", which is no file; whatever else is no file ("ima-buf") counts as not signed,
+ * because nothing vouches for an entry's kind. Errors: FORMAT, LIMIT.
  */
 VS_RC vs_ima_check_files(struct vs_bytes list, size_t n_covered, const struct vs_ima_keys *keys,
 	struct vs_ima_files *ret, struct vs_err *err);

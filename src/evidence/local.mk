@@ -72,6 +72,13 @@ check-bytes: tests/evidence/test_bytes
 .PHONY: check-bytes
 TESTS += tests/evidence/test_bytes
 
+check_PROGRAMS += tests/unit/test_evidence_ima
+tests_unit_test_evidence_ima_SOURCES = tests/unit/test_evidence_ima.c tests/unit/pkikit.c tests/unit/pkikit.h \
+	tests/evidence/data.c tests/evidence/data.h
+tests_unit_test_evidence_ima_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_evidence_ima_LDADD = libvsevidence.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) -lcmocka
+TESTS += tests/unit/test_evidence_ima
+
 check_PROGRAMS += tests/unit/test_evidence_log
 tests_unit_test_evidence_log_SOURCES = tests/unit/test_evidence_log.c tests/evidence/data.c tests/evidence/data.h
 tests_unit_test_evidence_log_CPPFLAGS = $(TEST_CPPFLAGS)

@@ -58,6 +58,12 @@ tests_unit_test_collateral_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_collateral_LDADD = $(tests_lab_test_attempt_LDADD)
 TESTS += tests/unit/test_collateral
 
+check_PROGRAMS += tests/unit/test_evidence_gens
+tests_unit_test_evidence_gens_SOURCES = tests/unit/test_evidence_gens.c
+tests_unit_test_evidence_gens_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/tools
+tests_unit_test_evidence_gens_LDADD = libvslabmachine.la $(tests_lab_test_attempt_LDADD)
+TESTS += tests/unit/test_evidence_gens
+
 check_PROGRAMS += tests/unit/test_service_snp
 tests_unit_test_service_snp_SOURCES = tests/unit/test_service_snp.c tests/unit/cosekit.c tests/unit/cosekit.h \
 	tests/unit/pkikit.c tests/unit/pkikit.h

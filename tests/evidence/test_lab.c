@@ -5,9 +5,15 @@
  */
 #include "unit/unit.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "base/clock.h"
+#include "base/codec.h"
+#include "base/file.h"
 #include "evidence/data.h"
 #include "evidence/ev_azguest.h"
+#include "evidence/ev_crypto.h"
 #include "evidence/swtpm.h"
 #include "evidence/verify.h"
 #include "lab/lab_roots.h"
@@ -47,6 +53,8 @@ add_chain(struct lab_machine *m, struct vs_evidence *ev)
 	vs_buf_done(&text);
 }
 
+static const char *ima_log; /* NULL: not asked for */
+
 static vs_rc
 collect(struct lab_machine *m, int64_t ms, struct vs_evidence *ev, struct vs_err *err)
 {
@@ -54,6 +62,7 @@ collect(struct lab_machine *m, int64_t ms, struct vs_evidence *ev, struct vs_err
 	const struct vs_rng rng = vs_rng_system();
 	const struct vs_azguest_env env = {.tcti = lab_machine_tcti(m),
 		.event_log = lab_machine_event_log(m),
+		.ima_log = ima_log,
 		.clock = clock,
 		.rng = rng};
 	struct vs_evidence_src src;
@@ -244,6 +253,114 @@ each_tampering_is_refused_by_its_check(void **state)
 	vs_evidence_done(&ev);
 }
 
+/* ---- measured files ------------------------------------------------------------------------- */
+
+/* An entry "ima-ng" of this file appended to the list; extended: as the kernel measured it. */
+static void
+measure(const char *path, bool extended, struct vs_buf *list)
+{
+	static const char digest[] = "sha256:\0"
+				     "0123456789abcdef0123456789abcdef";
+	VS_CLEANUP(vs_buf_done) struct vs_buf data = {0};
+	struct vs_err err = {0};
+	uint8_t hash[32];
+	char hex[65], command[256];
+	const uint8_t pcr[4] = {10}, name[10] = {6, 0, 0, 0, 'i', 'm', 'a', '-', 'n', 'g'};
+	const uint8_t a[4] = {sizeof digest - 1}, b[4] = {(uint8_t)(strlen(path) + 1)};
+	assert_ok(vs_buf_add(&data, a, 4, &err), &err);
+	assert_ok(vs_buf_add(&data, digest, sizeof digest - 1, &err), &err);
+	assert_ok(vs_buf_add(&data, b, 4, &err), &err);
+	assert_ok(vs_buf_add(&data, path, strlen(path) + 1, &err), &err);
+	const struct vs_bytes view = vs_buf_view(&data);
+	const uint8_t n[4] = {(uint8_t)data.n, (uint8_t)(data.n >> 8)};
+	assert_ok(vs_ev_hash(VS_HASH_SHA1, &view, 1, hash, &err), &err);
+	assert_ok(vs_buf_add(list, pcr, 4, &err), &err);
+	assert_ok(vs_buf_add(list, hash, 20, &err), &err);
+	assert_ok(vs_buf_add(list, name, sizeof name, &err), &err);
+	assert_ok(vs_buf_add(list, n, 4, &err), &err);
+	assert_ok(vs_buf_add(list, data.p, data.n, &err), &err);
+	if (!extended)
+		return;
+	struct swtpm t = {.pid = 0};
+	assert_ok(vs_ev_sha256(view, hash, &err), &err);
+	vs_hex_str(hash, sizeof hash, hex, sizeof hex);
+	snprintf(t.direct, sizeof t.direct, "%s", lab_machine_tcti(fx.lab.machine));
+	snprintf(command, sizeof command, "tpm2_pcrextend 10:sha256=%s", hex);
+	swtpm_sh(&t, command);
+}
+
+/* The list is longer than what was quoted, as it is on a machine that lives. */
+static void
+measured_files_are_held_against_a_quote_of_pcr_10(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/vs-ima.XXXXXX";
+	struct vs_buf list = {0};
+	struct vs_evidence ev = {0};
+	struct vs_verdict v;
+	struct vs_err err = {0};
+	const struct vs_ev_certs none = {.n = 0};
+	const int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	close(fd);
+	measure("boot_aggregate", true, &list);
+	measure("/bin/a", true, &list);
+	measure("/bin/b", true, &list);
+	measure("/bin/later", false, &list);
+	assert_ok(vs_file_replace(path, 0600, vs_buf_view(&list), &err), &err);
+	ima_log = path;
+	assert_ok(collect(fx.lab.machine, 20000, &ev, &err), &err);
+	ima_log = NULL;
+	assert_int_equal(ev.ima_list.n, list.n);
+	struct vs_evidence_expect x = expectations(&ev);
+	x.ima = VS_IMA_LIST;
+	const vs_rc rc = vs_evidence_verify(&ev, &x, &v, &err);
+	data_print(&v);
+	assert_ok(rc, &err);
+	assert_string_equal(data_check(&v, "PCR 10 is the list's")->seen, "3 of 4 entries");
+	/* Nobody signed these files. */
+	x.ima = VS_IMA_SIGNED;
+	x.ima_keys.certs = &none;
+	assert_code(vs_evidence_verify(&ev, &x, &v, &err), REFUSED_EVIDENCE);
+	assert_false(data_check(&v, "measured files are signed")->passed);
+	x.ima = VS_IMA_LIST;
+	/*
+	 * Every byte of what was quoted; the last entry is not part of it. The name of a template
+	 * is covered by no hash: nothing is concluded from it.
+	 */
+	struct vs_buf *const parts[] = {&ev.ima_list, &ev.ima_quote, &ev.ima_quote_sig};
+	const size_t last = list.n - (list.n + 6) / 4;
+	for (size_t i = 0; i < 3; i++) {
+		for (size_t at = 0; at < (i == 0 ? last : parts[i]->n); at++) {
+			const uint8_t *p = parts[i]->p;
+			bool name = false;
+			for (size_t k = 0; i == 0 && k < 6; k++)
+				name = name || (at >= k && memcmp(p + at - k, "ima-ng", 6) == 0);
+			parts[i]->p[at] ^= 0x41;
+			const vs_rc changed = vs_evidence_verify(&ev, &x, &v, &err);
+			if (name ? vs_failed(changed) : changed.code != VS_E_REFUSED_EVIDENCE)
+				fail_msg("byte %zu of part %zu", at, i);
+			parts[i]->p[at] ^= 0x41;
+		}
+	}
+	for (size_t i = 0; i < 3; i++) {
+		const size_t n = parts[i]->n;
+		parts[i]->n = 0;
+		assert_code(vs_evidence_verify(&ev, &x, &v, &err), REFUSED_EVIDENCE);
+		parts[i]->n = n;
+	}
+	/* The quote of the boot PCRs is genuine, fresh, and not one of PCR 10. */
+	struct vs_buf *const quotes[][2] = {
+		{&ev.quote, &ev.ima_quote}, {&ev.quote_sig, &ev.ima_quote_sig}};
+	for (size_t i = 0; i < 2; i++)
+		assert_ok(vs_buf_set(quotes[i][1], quotes[i][0]->p, quotes[i][0]->n, &err), &err);
+	assert_code(vs_evidence_verify(&ev, &x, &v, &err), REFUSED_EVIDENCE);
+	assert_false(data_check(&v, "quote of PCR 10: selection")->passed);
+	vs_evidence_done(&ev);
+	vs_buf_done(&list);
+	assert_int_equal(unlink(path), 0);
+}
+
 static int
 set_up(void **state)
 {
@@ -274,6 +391,7 @@ main(void)
 		cmocka_unit_test(a_lab_machine_is_nothing_to_the_production_roots),
 		cmocka_unit_test(evidence_of_another_machine_is_refused),
 		cmocka_unit_test(any_changed_byte_of_the_transport_key_is_refused),
+		cmocka_unit_test(measured_files_are_held_against_a_quote_of_pcr_10),
 		cmocka_unit_test(each_tampering_is_refused_by_its_check),
 	};
 	if (!swtpm_available())

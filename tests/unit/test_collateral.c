@@ -88,7 +88,7 @@ static void
 world_up(struct world *w, int64_t now)
 {
 	memset(w, 0, sizeof *w);
-	strcpy(w->dir, "/tmp/vs-collateral.XXXXXX");
+	snprintf(w->dir, sizeof w->dir, "/tmp/vs-collateral.XXXXXX");
 	assert_non_null(mkdtemp(w->dir));
 	w->wall = now;
 	w->boot = INT64_C(1000000000000);
