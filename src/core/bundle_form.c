@@ -31,7 +31,7 @@ vs_bundle_manifest_put(const struct vs_bundle_manifest *m, struct vs_buf *out, s
 static bool
 take(struct vs_bytes *text, const char *word, char *out, size_t out_size)
 {
-	const uint8_t *end = memchr(text->p, '\n', text->n);
+	const uint8_t *end = text->n == 0 ? NULL : memchr(text->p, '\n', text->n);
 	const size_t skip = strlen(word) + 1, n = end == NULL ? 0 : (size_t)(end - text->p);
 
 	if (end == NULL || n <= skip || memcmp(text->p, word, skip - 1) != 0 ||
