@@ -3,7 +3,7 @@
 # BENCH_ARGS=--strict makes a missed bar an error.
 noinst_HEADERS += %D%/bench.h
 bench_programs = %D%/bench_crypto %D%/bench_check %D%/bench_module %D%/bench_padding %D%/bench_find \
-	%D%/bench_start
+	%D%/bench_start %D%/bench_audit
 EXTRA_PROGRAMS += $(bench_programs)
 CLEANFILES += $(bench_programs)
 tests_bench_bench_crypto_SOURCES = %D%/bench_crypto.c %D%/bench.c %D%/raw.c
@@ -32,11 +32,24 @@ tests_bench_bench_start_SOURCES = %D%/bench_start.c %D%/bench.c
 tests_bench_bench_start_CPPFLAGS = $(TEST_CPPFLAGS) $(P11KIT_CFLAGS)
 tests_bench_bench_start_LDADD = libvsclient.la libvsproto.la libvsbase.la -ldl
 
+tests_bench_bench_audit_SOURCES = %D%/bench_audit.c %D%/bench.c
+tests_bench_bench_audit_CPPFLAGS = $(TEST_CPPFLAGS) $(P11KIT_CFLAGS)
+tests_bench_bench_audit_LDADD = libvsclient.la libvsproto.la libvsbase.la -ldl
+# Counts what waits for the disk, in the processes that it is preloaded into.
+EXTRA_LTLIBRARIES = tests/bench/syncs.la
+CLEANFILES += tests/bench/syncs.la
+tests_bench_syncs_la_SOURCES = %D%/syncs.c
+tests_bench_syncs_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
+tests_bench_syncs_la_LIBADD = -ldl
+
 # One lab with a machine agent, and one where each process spawns its own.
-bench: $(bench_programs) vouchsafe-lab vouchsafe-agent vouchsafe-pkcs11.la
+BENCH_AUDIT = f=$$(mktemp) && head -c 8 /dev/zero >$$f && VS_SYNCS=$$f LD_PRELOAD=$$PWD/tests/bench/.libs/syncs.so \
+	./vouchsafe-lab run --agent -- tests/bench/bench_audit $(BENCH_ARGS) --minute; rc=$$?; rm -f $$f; test $$rc = 0
+bench: $(bench_programs) tests/bench/syncs.la vouchsafe-lab vouchsafe-agent vouchsafe-pkcs11.la
 	@tests/bench/bench_crypto $(BENCH_ARGS)
 	@tests/bench/bench_check $(BENCH_ARGS)
 	@tests/bench/bench_find $(BENCH_ARGS)
+	@$(BENCH_AUDIT)
 	@./vouchsafe-lab run --agent -- sh -c 'tests/bench/bench_start warm "$$VOUCHSAFE_LAB/agent.sock" $(BENCH_ARGS)'
 	@./vouchsafe-lab run -- tests/bench/bench_start cold ./vouchsafe-lab $(BENCH_ARGS)
 	@./vouchsafe-lab run --agent -- sh -c 'tests/bench/bench_module "$$P11_MODULE" $(BENCH_ARGS)'
@@ -44,4 +57,7 @@ bench: $(bench_programs) vouchsafe-lab vouchsafe-agent vouchsafe-pkcs11.la
 # Statistics over many decryptions (minutes): can bad padding be told from good by its time?
 bench-padding: tests/bench/bench_padding
 	@tests/bench/bench_padding
-.PHONY: bench bench-padding
+# The rows of the audit log alone.
+bench-audit: tests/bench/bench_audit tests/bench/syncs.la vouchsafe-lab vouchsafe-agent vouchsafe-pkcs11.la
+	@$(BENCH_AUDIT)
+.PHONY: bench bench-audit bench-padding
