@@ -23,6 +23,10 @@ done
 succeeds "pkcs11-tool --test-fork" p11 --test-fork
 ! grep -qE 'CKR_|rror' "$T/cmd.out" || { cat "$T/cmd.out"; fail "the child could not initialise"; }
 
+note "a host with habits"
+succeeds "descriptors 0 to 2 closed or files, loaded and unloaded, errno and error queue left alone" \
+	timeout 120 "$VS_BUILDDIR/tests/module/guest" 0 "$P11_MODULE"
+
 note "many processes at once, each with an agent of its own"
 pids=
 for i in 1 2 3 4 5 6; do
@@ -72,6 +76,25 @@ succeeds "the engine signs" looped dgst -engine pkcs11 -keyform engine -sha256 \
 [ "$(cat "$T/count")" -gt 0 ] || fail "the provider was not asked: the test proves nothing"
 succeeds "  and openssl verifies; the provider called the module $(cat "$T/count") times" openssl dgst -sha256 \
 	-verify "$T/pub.pem" -signature "$T/sig" "$T/data"
+# The same with pkcs11-provider, where it is present: it asks the module for every key of the default context.
+PROVIDER=${VS_PKCS11_PROVIDER-}
+for f in /usr/lib/*/ossl-modules/pkcs11.so /usr/lib64/ossl-modules/pkcs11.so; do
+	[ -n "$PROVIDER" ] || [ ! -f "$f" ] || PROVIDER=$f
+done
+if [ -n "$PROVIDER" ]; then
+	sed -e "s#^module = $T/loopback.so#module = $PROVIDER\npkcs11-module-path = $P11_MODULE\npkcs11-module-load-behavior = early#" \
+		"$T/loop.cnf" >"$T/provider.cnf"
+	provided() { OPENSSL_CONF="$T/provider.cnf" timeout 60 "$@"; }
+	succeeds "the engine signs beside pkcs11-provider" provided openssl dgst -engine pkcs11 -keyform engine -sha256 \
+		-sign 'pkcs11:token=lab-vault;object=rsa2048;type=private' -out "$T/sig" "$T/data"
+	succeeds "  and openssl verifies" openssl dgst -sha256 -verify "$T/pub.pem" -signature "$T/sig" "$T/data"
+	succeeds "pkcs11-tool signs beside pkcs11-provider" provided pkcs11-tool --module "$P11_MODULE" --token-label lab-vault \
+		--sign --mechanism SHA256-RSA-PKCS --id "$ID" --input-file "$T/data" --output-file "$T/sig"
+	succeeds "  and openssl verifies" openssl dgst -sha256 -verify "$T/pub.pem" -signature "$T/sig" "$T/data"
+	succeeds "a host with habits beside pkcs11-provider" provided "$VS_BUILDDIR/tests/module/guest" 0 "$P11_MODULE"
+else
+	note "pkcs11-provider is not here"
+fi
 tampered pcr 4
 refused "blocked after a PCR changed" looped dgst -engine pkcs11 -keyform engine -sha256 \
 	-sign 'pkcs11:token=lab-vault;object=rsa2048;type=private' -out "$T/sig" "$T/data"

@@ -65,14 +65,23 @@ TESTS += %D%/stress
 tests_module_stress_SOURCES = %D%/stress.c
 tests_module_stress_CPPFLAGS = $(fake_cppflags)
 tests_module_stress_LDADD = %D%/libfakemodule.la $(fake_libs)
+# Habits of hosts; ten thousand forks by make check-threads.
+check_PROGRAMS += %D%/guest
+TESTS += %D%/guest
+tests_module_guest_SOURCES = %D%/guest.c
+tests_module_guest_CPPFLAGS = $(fake_cppflags)
+tests_module_guest_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
+tests_module_guest_LDADD = $(CRYPTO_LIBS) -ldl
+EXTRA_tests_module_guest_DEPENDENCIES = %D%/fake-pkcs11.la
 STRESS_THREADS = 64
 STRESS_OPERATIONS = 10000
 HELGRIND_OPERATIONS = 100
 HELGRIND_SLOWER = 500
 EXTRA_DIST += %D%/helgrind.supp
 check-full: check-threads
-check-threads: tests/module/stress
+check-threads: tests/module/stress tests/module/guest
 	tests/module/stress $(STRESS_THREADS) $(STRESS_OPERATIONS)
+	tests/module/guest 10000
 	$(MKDIR_P) build-threads
 	cd build-threads && { test -f Makefile || $(abs_srcdir)/configure -q --enable-sanitizers=thread \
 		CC='$(CC)' CFLAGS='-O1 -g'; } && $(MAKE) -s tests/module/stress
