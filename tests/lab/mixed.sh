@@ -105,7 +105,8 @@ grep -q 'LAB' "$T/info.out" || { cat "$T/info.out"; fail "the tokens do not say 
 ok "the tokens' information says LAB"
 printf 'open lab-vault\nfind rsa2048\nsign rsa\n' | "$B/tests/interop/client" "$P11_MODULE" >"$T/said"
 grep -q 'CKR_OK 256' "$T/said" || fail "the lab does not work: $(cat "$T/said")"
-[ "$(grep -c . "$D/audit.log")" = "$(grep -c '"lab":true' "$D/audit.log")" ] || fail "a record without lab"
+# one look: the agent still writes what became of the key
+! grep -qv '"lab":true' "$D/audit.log" || fail "a record without lab"
 ok "each audit record says lab"
 for n in root server; do
 	case $n in
