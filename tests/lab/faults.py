@@ -29,7 +29,13 @@ LAB, CONF, DIR = BUILD + "/vouchsafe-lab", ENV["VOUCHSAFE_CONF"], ENV["VOUCHSAFE
 LIMIT_S, RECOVER_S = 9, 12  # operation-timeout is 3 s, and three functions may each take that long
 RSS_MAX_KIB, FDS_MAX = 65536, 64
 REQUESTS = [("imds", "/identity/"), ("imds", "/THIM/"), ("maa", "/attest/"), ("maa", "/certs"),
-            ("vault", "/keys"), ("vault", "/release")]
+            ("vault", "/keys"), ("vault", "/release"), ("entra", "/oauth2/")]
+# Only some requests can get these.
+SPECIAL = [("identity-not-found", REQUESTS[0])]
+SPECIAL += [("forbidden-" + k, r) for k in ("rbac", "policy", "firewall", "connection")
+            for r in REQUESTS[4:6]]
+# Not in the matrix: what is no fault, and false answers, which tests/interop/refusals.sh goes through.
+OTHER = re.compile("slow|replay|token-.*|release-.*")
 REACH, TLS, ANSWER, BUSY, ANY = "5\\d\\d", "5\\d\\d", "6\\d\\d", "5\\d\\d", "\\d+"
 FAULTS = [(k, None, REACH) for k in ("refused", "reset", "silent")]
 FAULTS += [(k, None, TLS) for k in ("not-tls", "tls-alert", "tls-self-signed", "tls-unknown-ca",
@@ -69,9 +75,9 @@ class App:
         self.p.stdin.flush()
         return self.p.stdout.readline().strip()
 
-    def use(self):
+    def use(self, token):
         """The first answer that is not success, or None."""
-        for line, want in (("open lab-vault", "CKR_OK"), ("find known", "CKR_OK found"),
+        for line, want in (("open " + token, "CKR_OK"), ("find known", "CKR_OK found"),
                            ("sign rsa", "CKR_OK 256")):
             answer = self.ask(line)
             if answer != want:
@@ -152,13 +158,14 @@ class Case:
             self.words += ["--path", path]
         if value is not None:
             self.words += ["--value", value]
+        self.token = "by-certificate" if service == "entra" else "lab-vault"
         self.name, self.number, self.early = " ".join([*self.words[1:3], path]), number, \
             kind in EARLY or kind.startswith("tls-")
 
     def fails(self, app, patterns):
         before = len(records())
         start = time.monotonic()
-        failed = app.use()
+        failed = app.use(self.token)
         took = time.monotonic() - start
         if failed is None:
             return "the key was used in spite of the fault"
@@ -194,7 +201,7 @@ class Case:
         finally:
             lab("fault", "clear")
         end = time.monotonic() + RECOVER_S
-        while why is None and app.use() is not None:
+        while why is None and app.use(self.token) is not None:
             if time.monotonic() > end:
                 why = "no success after the fault"
             time.sleep(0.3)
@@ -209,10 +216,24 @@ def main():
     conf = open(CONF).read().replace("[global]\n", "[global]\nrefusal-hold = 100ms\n"
                                      "request-timeout = 1s\noperation-timeout = 3s\n"
                                      "connect-timeout = 1s\n", 1)
+    # Who asks Entra is not the machine but an application with a certificate.
+    section = conf[conf.index("[token lab-vault]"):conf.index("[token lab-hsm]")]
+    section = section.replace("[token lab-vault]", "[token by-certificate]")
+    for name, value in (("credential", "client-certificate"), ("client-id", ENV["CERT_CLIENT_ID"])):
+        section = re.sub(f"(?m)^{name} .*", f"{name} = {value}", section)
+    conf += f"\n{section}client-certificate-file = {ENV['CLIENT_CERT_FILE']}\n"
     open(CONF, "w").write(conf)
     patterns = make_known_key()
     cases = [Case(s, p, k, v, n) for k, v, n in FAULTS for s, p in REQUESTS
              if not (s == "imds" and (n == TLS and (k == "not-tls" or k.startswith("tls-"))))]
+    cases += [Case(s, p, k, None, ANY) for k, (s, p) in SPECIAL]
+    said = subprocess.run([LAB, "fault", "--help"], check=True, capture_output=True, text=True).stdout
+    known = {k for k, _, _ in FAULTS} | {k for k, _ in SPECIAL}
+    missing = [k for k in re.findall(r"(?m)^  ([a-z0-9-]+) ", said)
+               if k not in known and not OTHER.fullmatch(k)]
+    if missing:
+        print("FAILED: faults that no case is about:", *missing)
+        return 1
     bad, n, start = 0, 0, time.monotonic()
     for case in cases[first::step]:
         why = case.run(patterns)

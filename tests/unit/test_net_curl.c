@@ -352,6 +352,25 @@ reports_that_nobody_listens(void **state)
 	assert_code(ask(&s, "/", &res, NULL), CONNECT);
 }
 
+/* A name that there is not, and that never will be (RFC 6761). */
+static void
+reports_a_name_that_does_not_resolve(void **state)
+{
+	VS_CLEANUP(vs_http_res_done) struct vs_http_res res = {0};
+	const int64_t before = netkit_in_ms(0);
+	const struct vs_http_req req = {.method = VS_HTTP_GET,
+		.url = "https://contoso.vault.invalid/keys",
+		.deadline_boot_ns = netkit_in_ms(4000)};
+	const vs_rc rc = http.ops->perform(http.self, &req, &res, NULL);
+
+	(void)state;
+	/* Where a resolver does not answer at all the time limit ends it. */
+	if (rc.code != VS_E_CONNECT && rc.code != VS_E_TIMEOUT)
+		fail_msg("%s", vs_code_name(rc.code));
+	assert_int_equal(res.status, 0);
+	assert_true(netkit_in_ms(0) - before < 6000 * INT64_C(1000000));
+}
+
 static void
 keeps_connections_warm(void **state)
 {
@@ -589,6 +608,7 @@ main(void)
 		cmocka_unit_test(refuses_old_tls),
 		cmocka_unit_test(gives_up_on_the_deadline),
 		cmocka_unit_test(reports_that_nobody_listens),
+		cmocka_unit_test(reports_a_name_that_does_not_resolve),
 		cmocka_unit_test(keeps_connections_warm),
 		cmocka_unit_test(serves_several_threads),
 		cmocka_unit_test(does_not_listen_to_the_environment),
