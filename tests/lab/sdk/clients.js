@@ -32,6 +32,24 @@ const credentials = {
 	}),
 	machine: new ManagedIdentityCredential({ clientId: env.MI_CLIENT_ID }),
 };
+credentials.chain = new ClientCertificateCredential(env.TENANT_ID, env.CERT_CLIENT_ID,
+	{ certificatePath: env.CLIENT_CERT_FILE }, { ...authority, sendCertificateChain: true });
+credentials.system = new ManagedIdentityCredential();
+
+// The one identity there is, by its other names.
+async function namedOtherwise() {
+	const { token } = await credentials.machine.getToken("https://vault.azure.net/.default");
+	const claims = JSON.parse(Buffer.from(token.split(".")[1], "base64url"));
+	const instance = await (await fetch(env.IMDS_URL + "/metadata/instance?api-version=2021-01-01",
+		{ headers: { Metadata: "true" } })).json();
+	credentials.object = new ManagedIdentityCredential({ objectId: claims.oid });
+	credentials.resource = new ManagedIdentityCredential({ resourceId: "/subscriptions/"
+		+ instance.compute.subscriptionId + "/resourcegroups/lab/providers/"
+		+ "Microsoft.ManagedIdentity/userAssignedIdentities/lab" });
+	const unknown = new ManagedIdentityCredential({ clientId: crypto.randomUUID() });
+	await assert.rejects(unknown.getToken("https://vault.azure.net/.default"));
+}
+
 const releasePolicy = { encodedPolicy: fs.readFileSync(env.VOUCHSAFE_LAB + "/policy.json") };
 const evidence = JSON.parse(fs.readFileSync(0, "utf8"));
 const attestation = evidence.token;
@@ -315,11 +333,18 @@ async function certificatesAreRead() {
 	const certificate = await client.getCertificate("rsa2048");
 	assert(new crypto.X509Certificate(Buffer.from(certificate.cer)).subject.includes("LAB"));
 	await assert.rejects(client.getCertificate("nothing"), { statusCode: 404 });
+	const { version } = certificate.properties;
+	assert.deepEqual((await client.getCertificateVersion("rsa2048", version)).cer, certificate.cer);
+	const all = [];
+	for await (const p of client.listPropertiesOfCertificates())
+		all.push(p.name);
+	assert(all.includes("rsa2048") && all.includes("ec256"));
 }
 
 (async () => {
 	const vault = new KeyClient(env.VAULT_URL, credentials.secret, options);
 	const hsm = new KeyClient(env.MHSM_URL, credentials.machine, options);
+	await namedOtherwise();
 	await everyCredentialOpensBothVaults();
 	for (const client of [vault, hsm]) {
 		await keysLiveAndDie(client);
