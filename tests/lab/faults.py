@@ -46,8 +46,12 @@ FAULTS += [("cut", "10", ANSWER)]
 FAULTS += [(k, None, ANSWER) for k in ("length-long", "length-short", "length-twice", "chunk-cut",
                                        "garbage", "headers", "empty", "html", "type", "encoded",
                                        "not-json", "truncated", "trailing", "oversized")]
-FAULTS += [("301", "https://localhost:1/", ANSWER), ("302", "http://169.254.169.254/", ANSWER),
-           ("307", "file:///etc/passwd", ANSWER), ("308", "https://localhost:1/", ANSWER)]
+# Whoever is sent to must not be visited (T-N2), least of all with a credential (T-N5).
+ELSEWHERE = socket.create_server(("127.0.0.1", 0), backlog=128)
+ELSEWHERE.setblocking(False)
+URL = f"https://localhost:{ELSEWHERE.getsockname()[1]}/"
+FAULTS += [("301", URL, ANSWER), ("302", "http://169.254.169.254/", ANSWER),
+           ("307", "file:///etc/passwd", ANSWER), ("308", URL, ANSWER)]
 FAULTS += [(k, None, ANY) for k in ("400", "401", "403", "404", "410")]
 FAULTS += [(k, None, BUSY) for k in ("408", "500", "502", "504")]
 FAULTS += [("429", "120", BUSY), ("429", "garbage", BUSY),
@@ -207,6 +211,11 @@ class Case:
             time.sleep(0.3)
         if app.end() != 0:
             why = why or "the application died"
+        try:
+            ELSEWHERE.accept()[0].close()
+            why = why or "somebody else was visited"
+        except BlockingIOError:
+            pass
         return why
 
 

@@ -40,7 +40,7 @@ TESTS += tests/lab/tamper.sh
 
 # Clients of their own, which share no code with agent or lab. All bytes of the evidence take minutes.
 TESTS += tests/lab/attest-tpm.sh tests/lab/evidence.sh
-EXTRA_DIST += tests/lab/tpmkit.py tests/lab/attest-tpm.sh tests/lab/attest_tpm.py tests/lab/evidence.sh \
+EXTRA_DIST += tests/lab/README.md tests/lab/tpmkit.py tests/lab/attest-tpm.sh tests/lab/attest_tpm.py tests/lab/evidence.sh \
 	tests/lab/mutate_evidence.py
 check-full: check-full-evidence
 check-full-evidence: all
