@@ -15,6 +15,8 @@ bad() { # PATTERN ARGUMENT...
 	RC=0
 	timeout 20 "$VOUCHSAFE" "$@" >"$T/out" 2>"$T/cmd.out" </dev/null || RC=$?
 	case $1 in volume) has_volume || return 0 ;; esac
+	# A library's own word about this machine's kernel.
+	sed -i '/device-mapper.*dm_mod/d' "$T/cmd.out"
 	[ "$RC" = 2 ] || { cat "$T/cmd.out"; fail "status $RC, expected 2: vouchsafe $*"; }
 	[ ! -s "$T/out" ] || { cat "$T/out"; fail "something on standard output: vouchsafe $*"; }
 	grep -qE "^vouchsafe[a-z ]*: .*$_p" "$T/cmd.out" || { cat "$T/cmd.out"; fail "expected '$_p': vouchsafe $*"; }

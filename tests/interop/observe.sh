@@ -67,6 +67,51 @@ p11 --token-label lab-vault --sign --mechanism SHA256-RSA-PKCS --label rsa2048 -
 number "a release is counted" 'v("vouchsafe_releases_total", token="lab-vault", result="granted") == 1'
 find "$T" -name 'vouchsafe.prom.*' | grep . && fail "a part of the file was left"
 
+# The whole file against the text format 0.0.4: families in one piece, HELP and TYPE before samples,
+# no sample twice, buckets that grow up to +Inf, which is the count.
+exposition() {
+	python3 - "$M" <<-'EOF' || { cat "$M"; fail "not the text format"; }
+		import re, sys
+		text = open(sys.argv[1], encoding="utf-8").read()
+		assert text.endswith("\n") and "\r" not in text and "\n\n" not in text
+		NAME, LABEL = r"[a-zA-Z_:][a-zA-Z0-9_:]*", r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*"'
+		kind, seen, order, histograms = {}, set(), [], {}
+		for line in text.split("\n")[:-1]:
+		    m = re.fullmatch(rf"# (HELP|TYPE) ({NAME}) (.+)", line)
+		    if m:
+		        if m[1] == "HELP": assert m[2] not in order, line; order.append(m[2])
+		        else:
+		            assert order[-1] == m[2] and m[2] not in kind and m[3] in ("counter", "gauge", "histogram"), line
+		            kind[m[2]] = m[3]
+		        continue
+		    m = re.fullmatch(rf"({NAME})(?:\{{((?:{LABEL})(?:,{LABEL})*)\}})? (-?[0-9.]+(?:e[+-]?\d+)?|\+Inf|NaN)", line)
+		    assert m, line
+		    family = m[1] if m[1] in kind else re.sub("_(bucket|sum|count)$", "", m[1])
+		    assert order[-1] == family and family in kind, "not in its family: " + line
+		    assert (m[1] == family) == (kind[family] != "histogram"), line
+		    assert kind[family] != "counter" or family.endswith("_total"), line
+		    labels = tuple(sorted(re.findall(r'([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"', m[2] or "")))
+		    assert (m[1], labels) not in seen, "twice: " + line
+		    assert len({k for k, _ in labels}) == len(labels), line
+		    seen.add((m[1], labels))
+		    assert float(m[3]) >= 0, line
+		    if kind[family] == "histogram":
+		        h = histograms.setdefault((family, tuple(x for x in labels if x[0] != "le")), {"b": []})
+		        if m[1].endswith("_bucket"): h["b"].append((float(dict(labels)["le"]), float(m[3])))
+		        else: h[m[1][len(family) + 1:]] = float(m[3])
+		assert len(histograms) >= 2
+		for k, h in histograms.items():
+		    assert [x for x, _ in h["b"]] == sorted({x for x, _ in h["b"]}) and h["b"][-1][0] == float("inf"), k
+		    assert [y for _, y in h["b"]] == sorted(y for _, y in h["b"]) and h["b"][-1][1] == h["count"] and "sum" in h, k
+	EOF
+	if command -v promtool >/dev/null; then
+		promtool check metrics <"$M" >"$T/promtool" 2>&1 || { cat "$T/promtool"; fail "promtool"; }
+		ok "promtool: $1"
+	fi
+	ok "the text format: $1"
+}
+exposition "after a grant"
+
 note "refusals"
 [ ! -e "$T/hook/verdict" ] || fail "the program was run without a refusal"
 kill -TERM "$AGENT_PID"; wait "$AGENT_PID" || true
@@ -75,6 +120,7 @@ start_agent
 "$LAB" fault maa token-expired --dir "$D" >/dev/null
 gate
 number "a refusal is counted by its check" "$A, result='refused') == 1 and v('vouchsafe_refusals_total', token='lab-vault', check='A11') >= 1"
+exposition "after a refusal"
 n=0
 until [ -e "$T/hook/verdict" ]; do n=$((n + 1)); [ $n -lt 50 ] || fail "the program was not run"; sleep 0.1; done
 python3 - "$T/hook/verdict" <<-'EOF' || fail "the verdict is not complete"
@@ -155,3 +201,5 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	done
 	ok "the agent may read what root may, the program that it runs may not"
 fi
+stop "$AGENT_PID"
+AGENT_PID=
