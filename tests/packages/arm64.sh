@@ -37,10 +37,12 @@ sed 's,^#\(agent-program\|agent-socket\|audit-log\|state-dir\) = .*,,' "$R/src/c
 cmp "$R/tmp/a" "$R/tmp/b" || fail "vouchsafe conf defaults"
 emulated /build/vouchsafe-lab --help >/dev/null || fail "vouchsafe-lab --help"
 ok "the programs run ($version)"
-# Not tests/unit/test_base: what its forked children see of locked and guarded memory is the kernel's
-# doing, which user emulation does not have.
-tests="json jose policy x509 token_cases token_real crypto_ossl crypto_sign crypto_cipher crypto_keywrap
-crypto_rsa crypto_pkey crypto_badkey crypto_wycheproof crypto_wycheproof_pk proto gate keys_release evidence_hw"
+# Left out: what takes minutes under emulation, and two that the emulator of Debian 12 cannot run:
+# test_base, since its madvise(MADV_WIPEONFORK) answers 0 and does nothing (a program of six lines
+# shows it; qemu 10 does it), and test_audit_kill, which traces its children.
+tests="json policy trust token_real crypto_ossl crypto_sign crypto_cipher crypto_keywrap crypto_rsa crypto_pkey
+crypto_badkey crypto_wycheproof proto client gate net net_curl conf audit_faults audit_files service_snp evidence_log
+attest_maa cmd_policy libver volume_header"
 targets=
 for t in $tests; do targets="$targets tests/unit/test_$t"; done
 quietly "the unit tests" sh -c "cd /build && make -s -j\$(nproc) $targets tests/module/test_crypto tests/module/test_objects"
