@@ -9,7 +9,7 @@ if [ "$1" != --inside ]; then
 	trap 'rm -rf "$t"' EXIT
 	# The code block below "## Five minutes", without the build folder's name.
 	awk '/^## /{on = ($0 == "## Five minutes")} on && /^    [^ ]/{print substr($0, 5)}
-		on && /^A real configuration/{exit}' "$1" | sed 's,build/,,g' >"$t/commands"
+		on && /^(.build[/]. is what|A real configuration)/{exit}' "$1" | sed 's,build/,,g' >"$t/commands"
 	first=$(head -n 1 "$t/commands")
 	case $first in
 	"vouchsafe-lab run -- sh"*) ;;
