@@ -10,6 +10,7 @@
 #include "jose/jose.h"
 #include "jose/json.h"
 #include "tools/cmd.h"
+#include "tools/cmd_policy.h"
 #include "tools/remedy.h"
 
 enum { CLAIMS_FILE_MAX = 1 << 20 };
@@ -18,7 +19,7 @@ static const char usage[] =
 	"usage: vouchsafe policy test TOKEN|CLAIMS --policy FILE [--json]\n"
 	"       vouchsafe policy hash FILE [--json]\n"
 	"       vouchsafe policy diff FILE FILE\n"
-	"       vouchsafe policy record TOKEN|CLAIMS [--measurements]\n"
+	"       vouchsafe policy record TOKEN|CLAIMS [--measurements] [--reviewed]\n"
 	"\n"
 	"  test    every condition with what it expects, what the claims say, and the verdict;\n"
 	"          signature, times and nonce are not looked at (vouchsafe token verify does "
@@ -28,18 +29,17 @@ static const char usage[] =
 	"          rewriting, with the text for release_policy.data\n"
 	"  diff    what only one of two release policies says; each may also be a vault's answer\n"
 	"          about a key\n"
-	"  record  a release policy that these claims meet; --measurements also pins the launch\n"
-	"          measurements, which change with every update\n"
+	"  record  a draft of a release policy that these claims meet, and on standard error each\n"
+	"          claim that is left out, and why; claims of a machine that is not healthy are\n"
+	"          refused. A draft is valid nowhere until somebody has read it and set its "
+	"version\n"
+	"          to 1.0.0; --reviewed says that somebody will, and writes that version.\n"
+	"          --measurements also pins the launch measurements, which change with every "
+	"update\n"
 	"\n"
 	"TOKEN is a compact JWS, CLAIMS its payload as JSON.\n"
-	"Exit status: 0 met or equal, 1 not met or different, 2 usage, file or policy.\n";
-
-struct args {
-	const char *policy;
-	const char *file[2];
-	int n_files;
-	bool json, measurements, help;
-};
+	"Exit status: 0 met or equal, 1 not met, different or not healthy, 2 usage, file or "
+	"policy.\n";
 
 static int
 complain(const struct vs_err *err)
@@ -52,12 +52,13 @@ complain(const struct vs_err *err)
 }
 
 static VS_RC
-parse_args(int argc, char **argv, int wanted_files, struct args *a, struct vs_err *err)
+parse_args(int argc, char **argv, int wanted_files, struct vs_policy_args *a, struct vs_err *err)
 {
 	static const struct option options[] = {
 		{"policy", required_argument, NULL, 'p'},
 		{"json", no_argument, NULL, 'j'},
 		{"measurements", no_argument, NULL, 'm'},
+		{"reviewed", no_argument, NULL, 'r'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -69,6 +70,7 @@ parse_args(int argc, char **argv, int wanted_files, struct args *a, struct vs_er
 		case 'p': a->policy = optarg; break;
 		case 'j': a->json = true; break;
 		case 'm': a->measurements = true; break;
+		case 'r': a->reviewed = true; break;
 		case 'h': a->help = true; return VS_OK;
 		default:
 			VS_FAIL(err, USAGE,
@@ -96,8 +98,8 @@ is_object_text(const struct vs_buf *b)
 }
 
 /* Claims out of a compact JWS or from JSON; nothing is verified here. */
-static VS_RC
-load_claims(const char *path, struct vs_json **ret, struct vs_err *err)
+VS_RC
+vs_policy_load_claims(const char *path, struct vs_json **ret, struct vs_err *err)
 {
 	VS_CLEANUP(vs_buf_done) struct vs_buf text = {.max = CLAIMS_FILE_MAX + 1};
 	VS_CLEANUP(vs_buf_done) struct vs_buf payload = {.max = CLAIMS_FILE_MAX};
@@ -228,7 +230,7 @@ put_report_json(struct vs_buf *out, const struct vs_policy *policy,
 }
 
 static VS_RC
-test(const struct args *a, struct vs_buf *out, int *ret_exit, struct vs_err *err)
+test(const struct vs_policy_args *a, struct vs_buf *out, int *ret_exit, struct vs_err *err)
 {
 	VS_CLEANUP(vs_json_freep) struct vs_json *claims = NULL;
 	VS_CLEANUP(vs_policy_unrefp) struct vs_policy *policy = NULL;
@@ -237,7 +239,7 @@ test(const struct args *a, struct vs_buf *out, int *ret_exit, struct vs_err *err
 	if (a->policy == NULL)
 		VS_FAIL(err, USAGE, "--policy is missing");
 	VS_TRY(load_policy(a->policy, &policy, err));
-	VS_TRY(load_claims(a->file[0], &claims, err));
+	VS_TRY(vs_policy_load_claims(a->file[0], &claims, err));
 	(void)vs_json_string(vs_json_get(claims, "iss"), &iss);
 	VS_TRY(vs_policy_eval(policy, claims, iss, &report, err));
 	*ret_exit = report.allowed ? VS_EXIT_OK : VS_EXIT_REFUSED;
@@ -259,7 +261,7 @@ service_form(struct vs_bytes text, struct vs_buf *out, struct vs_err *err)
 }
 
 static VS_RC
-hash(const struct args *a, struct vs_buf *out, int *ret_exit, struct vs_err *err)
+hash(const struct vs_policy_args *a, struct vs_buf *out, int *ret_exit, struct vs_err *err)
 {
 	VS_CLEANUP(vs_buf_done) struct vs_buf text = {.max = CLAIMS_FILE_MAX + 1};
 	VS_CLEANUP(vs_buf_done) struct vs_buf service = {0};
@@ -293,7 +295,7 @@ hash(const struct args *a, struct vs_buf *out, int *ret_exit, struct vs_err *err
 /* ---- diff --------------------------------------------------------------------------------- */
 
 static VS_RC
-diff(const struct args *a, struct vs_buf *out, int *ret_exit, struct vs_err *err)
+diff(const struct vs_policy_args *a, struct vs_buf *out, int *ret_exit, struct vs_err *err)
 {
 	VS_CLEANUP(vs_policy_unrefp) struct vs_policy *one = NULL;
 	VS_CLEANUP(vs_policy_unrefp) struct vs_policy *two = NULL;
@@ -304,108 +306,25 @@ diff(const struct args *a, struct vs_buf *out, int *ret_exit, struct vs_err *err
 	return VS_OK;
 }
 
-/* ---- record ------------------------------------------------------------------------------- */
-
-/* Claims that say what a machine is and stay the same over its updates; then those that do not. */
-static const struct {
-	const char *claim;
-	bool measurement;
-} recorded[] = {
-	{"x-ms-attestation-type", false},
-	{"x-ms-compliance-status", false},
-	{"secureboot", false},
-	{"x-ms-azurevm-debuggersdisabled", false},
-	{"x-ms-azurevm-testsigning-enabled", false},
-	{"x-ms-isolation-tee.x-ms-attestation-type", false},
-	{"x-ms-isolation-tee.x-ms-compliance-status", false},
-	{"x-ms-isolation-tee.x-ms-sevsnpvm-is-debuggable", false},
-	{"x-ms-isolation-tee.x-ms-sevsnpvm-vmpl", false},
-	{"x-ms-isolation-tee.tdx_td_attributes_debug", false},
-	{"x-ms-sevsnpvm-is-debuggable", false},
-	{"x-ms-sevsnpvm-vmpl", false},
-	{"x-ms-sevsnpvm-hostdata", true},
-	{"tdx_td_attributes_debug", false},
-	{"x-ms-sgx-is-debuggable", false},
-	{"x-ms-sgx-mrsigner", false},
-	{"x-ms-sgx-product-id", false},
-	{"x-ms-sgx-mrenclave", true},
-	{"x-ms-isolation-tee.x-ms-sevsnpvm-launchmeasurement", true},
-	{"x-ms-isolation-tee.tdx_mrtd", true},
-	{"x-ms-sevsnpvm-launchmeasurement", true},
-	{"tdx_mrtd", true},
-	{"x-ms-azurevm-attested-pcr-values.pcr0", true},
-	{"x-ms-azurevm-attested-pcr-values.pcr4", true},
-	{"x-ms-azurevm-attested-pcr-values.pcr7", true},
-};
-
-static bool
-can_be_compared(const struct vs_json *v)
-{
-	const enum vs_json_kind kind = vs_json_kind(v);
-	return kind == VS_JSON_STRING || kind == VS_JSON_BOOL || kind == VS_JSON_INT;
-}
-
-static VS_RC
-put_document(const struct vs_json *claims, const char *iss, bool measurements, struct vs_buf *out,
-	struct vs_err *err)
-{
-	size_t n = 0;
-	VS_TRY(vs_buf_add_str(out,
-		"{\n  \"version\": \"1.0.0\",\n  \"anyOf\": [\n    {\n      \"authority\": ", err));
-	VS_TRY(vs_json_put_string(out, vs_bytes_str(iss), err));
-	VS_TRY(vs_buf_add_str(out, ",\n      \"allOf\": [", err));
-	for (size_t i = 0; i < sizeof recorded / sizeof recorded[0]; i++) {
-		const struct vs_json *v = vs_json_path(claims, recorded[i].claim);
-		if (!can_be_compared(v) || (recorded[i].measurement && !measurements))
-			continue;
-		VS_TRY(vs_buf_addf(out, err, "%s\n        { \"claim\": \"%s\", \"equals\": ",
-			n++ > 0 ? "," : "", recorded[i].claim));
-		VS_TRY(vs_json_dump(v, out, err));
-		VS_TRY(vs_buf_add_str(out, " }", err));
-	}
-	if (n == 0)
-		VS_FAIL(err, FORMAT, "the claims say nothing that a policy could ask for");
-	return vs_buf_add_str(out, "\n      ]\n    }\n  ]\n}\n", err);
-}
-
-static VS_RC
-record(const struct args *a, struct vs_buf *out, int *ret_exit, struct vs_err *err)
-{
-	VS_CLEANUP(vs_json_freep) struct vs_json *claims = NULL;
-	VS_CLEANUP(vs_policy_unrefp) struct vs_policy *policy = NULL;
-	VS_CLEANUP(vs_policy_report_done) struct vs_policy_report report = {0};
-	const char *iss = NULL;
-	VS_TRY(load_claims(a->file[0], &claims, err));
-	if (!vs_json_string(vs_json_get(claims, "iss"), &iss) || iss[0] == '\0')
-		VS_FAIL(err, FORMAT, "the claims name no issuer");
-	VS_TRY(put_document(claims, iss, a->measurements, out, err));
-	/* What is handed out must be a valid document that these claims meet. */
-	VS_TRY(vs_policy_parse(vs_buf_view(out), &policy, err));
-	VS_TRY(vs_policy_eval(policy, claims, iss, &report, err));
-	if (!report.allowed)
-		VS_FAIL(err, FORMAT, "the claims cannot be written as a policy");
-	*ret_exit = VS_EXIT_OK;
-	return VS_OK;
-}
-
 /* ---- dispatch ----------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;
 	int n_files;
-	vs_rc (*run)(const struct args *a, struct vs_buf *out, int *ret_exit, struct vs_err *err);
+	vs_rc (*run)(const struct vs_policy_args *a, struct vs_buf *out, int *ret_exit,
+		struct vs_err *err);
 } commands[] = {
 	{"test", 1, test},
 	{"hash", 1, hash},
 	{"diff", 2, diff},
-	{"record", 1, record},
+	{"record", 1, vs_policy_record},
 };
 
 static int
 run_command(size_t i, int argc, char **argv)
 {
 	VS_CLEANUP(vs_buf_done) struct vs_buf out = {.max = 8 << 20};
-	struct args a = {0};
+	struct vs_policy_args a = {0};
 	struct vs_err err = {0};
 	int exit_code = VS_EXIT_USAGE;
 	if (vs_failed(parse_args(argc, argv, commands[i].n_files, &a, &err)))

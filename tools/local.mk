@@ -10,7 +10,7 @@ vouchsafe_SOURCES = \
 	%D%/cli.c %D%/cli.h %D%/remedy.c %D%/remedy.h \
 	%D%/audit.h %D%/audit_bundle.c %D%/audit_show.c %D%/cmd_attest.c %D%/cmd_audit.c %D%/cmd_conf.c %D%/cmd_doctor.c %D%/cmd_evidence.c \
 	%D%/doctor.h %D%/doctor_files.c %D%/doctor_machine.c %D%/doctor_services.c %D%/libver.c %D%/libver.h \
-	%D%/cmd_gate.c %D%/cmd_policy.c %D%/cmd_status.c %D%/cmd_token.c \
+	%D%/cmd_gate.c %D%/cmd_policy.c %D%/cmd_policy.h %D%/cmd_policy_record.c %D%/cmd_status.c %D%/cmd_token.c \
 	%D%/cmd_volume.c %D%/volume_ask.c %D%/volume_ask.h %D%/volume_header.c %D%/volume_header.h %D%/volume_key.c %D%/volume_key.h
 vouchsafe_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir) $(CRYPTSETUP_CFLAGS)
 vouchsafe_LDADD = libvsclient.la $(VS_SERVICE_LIBS) $(CRYPTSETUP_LIBS)

@@ -59,7 +59,7 @@ tests_unit_test_cmd_token_SOURCES = tests/unit/test_cmd_token.c tools/remedy.c t
 tests_unit_test_cmd_token_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)
 tests_unit_test_cmd_token_LDADD = $(token_test_libs)
 tests_unit_test_cmd_policy_SOURCES = tests/unit/test_cmd_policy.c tools/remedy.c tests/unit/clirun.c tests/unit/clirun.h \
-	tools/cmd_policy.c tests/unit/tokenkit.c tests/unit/tokenkit.h
+	tools/cmd_policy.c tools/cmd_policy_record.c tests/unit/tokenkit.c tests/unit/tokenkit.h
 tests_unit_test_cmd_policy_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)
 tests_unit_test_cmd_policy_LDADD = $(token_test_libs)
 TESTS += tests/unit/test_cmd_token tests/unit/test_cmd_policy

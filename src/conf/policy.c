@@ -290,6 +290,10 @@ parse_head(struct vs_policy *policy, struct vs_err *err)
 	VS_TRY(check_members(policy->root, "", policy->local ? known_local : known, err));
 	if (version == NULL)
 		VS_FAIL(err, POLICY_FILE, "document: \"version\" is missing; write \"1.0.0\"");
+	if (vs_json_is_string(version, VS_POLICY_DRAFT))
+		VS_FAIL(err, POLICY_FILE,
+			"document: this is a draft that nobody has reviewed; read what it asks "
+			"for, then set its \"version\" to \"1.0.0\"");
 	if (!policy->local && !vs_json_is_string(version, "1.0.0"))
 		VS_FAIL(err, POLICY_FILE,
 			"document: this \"version\" is not known; \"1.0.0\" and \"vouchsafe-1\" "

@@ -30,6 +30,9 @@ enum vs_policy_op {
 	VS_POLICY_OP_COUNT_,
 };
 
+/* The version of what `policy record` writes: refused until somebody has read it. */
+#define VS_POLICY_DRAFT "draft"
+
 /* Error: POLICY_FILE; the sentence gives the place ("anyOf[0].allOf[2]") and, for a member that is
  * not known, the nearest one that is. Also LIMIT, MEMORY. */
 VS_RC vs_policy_parse(struct vs_bytes text, struct vs_policy **ret, struct vs_err *err);

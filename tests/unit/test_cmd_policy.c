@@ -33,8 +33,17 @@ a_recorded_policy_is_met_by_its_token(void **state)
 		snprintf(path, sizeof path, "%s/tests/data/maa/tokens/%s", VS_TEST_SRCDIR,
 			tokens[i]);
 		for (int m = 0; m < 2; m++) {
+			/* A draft is valid nowhere, whatever is asked of it. */
 			run("record", path, m == 0 ? NULL : "--measurements", NULL);
 			assert_int_equal(r.exit_code, 0);
+			assert_non_null(strstr(r.err, "this is a draft"));
+			const char *draft = text_file("draft", r.out);
+			run("test", path, "--policy", draft);
+			assert_int_equal(r.exit_code, 2);
+			assert_non_null(strstr(r.err, "draft that nobody has reviewed"));
+			run("record", path, "--reviewed", m == 0 ? NULL : "--measurements");
+			assert_int_equal(r.exit_code, 0);
+			assert_null(strstr(r.err, "this is a draft"));
 			const char *policy = text_file("recorded", r.out);
 			run("test", path, "--policy", policy);
 			assert_int_equal(r.exit_code, 0);
@@ -44,6 +53,59 @@ a_recorded_policy_is_met_by_its_token(void **state)
 			/* and by no other's */
 			run("test", strcmp(path, token) == 0 ? path : token, "--policy", policy);
 			assert_int_equal(r.exit_code, strcmp(path, token) == 0 ? 0 : 1);
+		}
+	}
+}
+
+static void
+what_is_left_out_of_a_recorded_policy_is_said_with_the_reason(void **state)
+{
+	static const char *const lines[] = {"left out: iat: it changes with every token\n",
+		"left out: jti: it changes with every token\n",
+		"left out: x-ms-runtime: the machine itself chooses what stands there\n",
+		"left out: x-ms-isolation-tee.x-ms-sevsnpvm-reportdata: it changes",
+		"left out: x-ms-isolation-tee.x-ms-sevsnpvm-snpfw-svn: it grows with updates",
+		"left out: x-ms-isolation-tee.x-ms-sevsnpvm-launchmeasurement: it changes with "
+		"every update; --measurements pins it\n",
+		"left out: x-ms-azurevm-vmid: it is of this one machine\n",
+		"left out: x-ms-azurevm-attested-pcrs: no policy can compare a list\n",
+		"left out: x-ms-azurevm-osdistro: nobody has said"};
+	(void)state;
+	run("record", token, NULL, NULL);
+	assert_int_equal(r.exit_code, 0);
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+		if (strstr(r.err, lines[i]) == NULL)
+			fail_msg("no line: %s in\n%s", lines[i], r.err);
+	}
+	assert_null(strstr(r.err, "left out: secureboot:"));
+	assert_null(strstr(r.out, "x-ms-runtime"));
+	run("record", token, "--measurements", NULL);
+	assert_null(strstr(r.err, "sevsnpvm-launchmeasurement"));
+	assert_non_null(strstr(r.out, "sevsnpvm-launchmeasurement"));
+}
+
+/* Trust on first use would write a weakness down as the norm. */
+static void
+a_machine_that_is_not_healthy_is_not_recorded(void **state)
+{
+	static const char *const bad[] = {"\"secureboot\":false", "\"secureboot\":\"true\"",
+		"\"x-ms-azurevm-debuggersdisabled\":false",
+		"\"x-ms-azurevm-testsigning-enabled\":true", "\"x-ms-sevsnpvm-is-debuggable\":true",
+		"\"x-ms-sevsnpvm-vmpl\":1", "\"tdx_td_attributes_debug\":true",
+		"\"x-ms-sgx-is-debuggable\":true",
+		"\"x-ms-isolation-tee\":{\"x-ms-sevsnpvm-is-debuggable\":true}",
+		"\"x-ms-isolation-tee\":{\"x-ms-sevsnpvm-vmpl\":2}"};
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		char claims[512];
+		snprintf(claims, sizeof claims,
+			"{\"iss\":\"https://a.example\",\"x-ms-attestation-type\":\"sevsnpvm\",%s}",
+			bad[i]);
+		for (int k = 0; k < 2; k++) {
+			run("record", text_file("claims", claims), k ? "--reviewed" : NULL, NULL);
+			assert_int_equal(r.exit_code, 1);
+			assert_string_equal(r.out, "");
+			assert_non_null(strstr(r.err, "would ask every machine for that"));
 		}
 	}
 }
@@ -186,6 +248,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_recorded_policy_is_met_by_its_token),
+		cmocka_unit_test(what_is_left_out_of_a_recorded_policy_is_said_with_the_reason),
+		cmocka_unit_test(a_machine_that_is_not_healthy_is_not_recorded),
 		cmocka_unit_test(conditions_that_are_not_met_are_shown_with_what_was_seen),
 		cmocka_unit_test(hashes_are_those_of_the_service),
 		cmocka_unit_test(the_vaults_copy_is_compared_by_structure),

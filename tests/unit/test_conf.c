@@ -144,6 +144,19 @@ refuses_with_line_and_remedy(void **state)
 		{HEAD "service-measurements = "
 		      "0178240eff4ef968efdcd735b8bcee63578c4eb9e4264178f747df149bf57bfg\n",
 			"CONFIG_VALUE", "64 or 96 hex digits"},
+		{HEAD "service-min-svn = -1\n", "CONFIG_VALUE", "a number"},
+		{HEAD "service-min-svn = 1000000000\n", "CONFIG_VALUE", "a number"},
+		{HEAD "service-min-svn = 1s\n", "CONFIG_VALUE", "a number"},
+		{HEAD "allowed-tcb = UpToDate, Revoked\n", "CONFIG_VALUE", "some, with commas"},
+		{HEAD "allowed-tcb = uptodate\n", "CONFIG_VALUE", "UpToDate, SWHardeningNeeded"},
+		{HEAD "allowed-tcb = UpToDate,\n", "CONFIG_VALUE", "some, with commas"},
+		{HEAD "ima = list\n", "CONFIG_MISSING", "needs local-evidence"},
+		{HEAD "local-collateral = require\n", "CONFIG_MISSING", "needs local-evidence"},
+		{HEAD "local-evidence = warn\nima = signed\n", "CONFIG_MISSING", "no ima-keys"},
+		{HEAD "ima = maybe\n", "CONFIG_VALUE", "one of off, list, signed"},
+		{"[global]\namd-kds = https://localhost:1\n" HEAD, "CONFIG_MODE", "lab address"},
+		{"[global]\nintel-pccs = http://kds.example\n" HEAD, "CONFIG_VALUE", "https"},
+		{"[global]\ncollateral = here\n" HEAD, "CONFIG_VALUE", "absolute path"},
 		{"[global]\nmode = test\n", "CONFIG_VALUE", "one of production, lab"},
 		{"[global]\ntcti = cmd:evil\n", "CONFIG_VALUE", "device:PATH"},
 	};
@@ -244,6 +257,35 @@ prints_defaults_that_it_takes_back(void **state)
 }
 
 static void
+takes_what_is_said_about_collateral_and_measured_files(void **state)
+{
+	(void)state;
+	struct vs_err err = {0};
+	struct vs_conf *c = NULL;
+	assert_ok(parse(HEAD, &c, &err), &err);
+	assert_int_equal(c->tokens[0].allowed_tcb, 1U << VS_CONF_TCB_UP_TO_DATE);
+	assert_int_equal(c->tokens[0].ima, VS_CONF_IMA_OFF);
+	assert_false(c->tokens[0].collateral_required);
+	assert_null(c->amd_kds);
+	vs_conf_free(c);
+	assert_ok(parse("[global]\nima-keys = /k\namd-kds = https://kdsintf.amd.com\n" HEAD
+			"local-evidence = require\nlocal-collateral = require\nima = signed\n"
+			"allowed-tcb = UpToDate, SWHardeningNeeded ,OutOfDate\n"
+			"service-min-svn = 100\n",
+			  &c, &err),
+		&err);
+	const struct vs_conf_token *t = &c->tokens[0];
+	assert_int_equal(t->allowed_tcb,
+		1U << VS_CONF_TCB_UP_TO_DATE | 1U << VS_CONF_TCB_SW_HARDENING |
+			1U << VS_CONF_TCB_OUT_OF_DATE);
+	assert_int_equal(t->ima, VS_CONF_IMA_SIGNED);
+	assert_int_equal(t->service_min_svn, 100);
+	assert_true(t->collateral_required);
+	assert_string_equal(c->amd_kds, "https://kdsintf.amd.com");
+	vs_conf_free(c);
+}
+
+static void
 takes_measurements_of_either_length_in_either_case(void **state)
 {
 	(void)state;
@@ -285,6 +327,7 @@ main(void)
 		cmocka_unit_test(refuses_paths_that_the_module_cannot_hold),
 		cmocka_unit_test(takes_a_lab_configuration),
 		cmocka_unit_test(prints_defaults_that_it_takes_back),
+		cmocka_unit_test(takes_what_is_said_about_collateral_and_measured_files),
 		cmocka_unit_test(takes_measurements_of_either_length_in_either_case),
 		cmocka_unit_test(knows_loopback_from_look_alikes),
 	};

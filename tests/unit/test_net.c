@@ -152,6 +152,7 @@ reads_heads(void **state)
 	LINE("Retry-After:7\r\n");
 	LINE("Date: Tue, 14 Nov 2023 22:13:50 GMT\r\n");
 	LINE("content-length: 3\r\n");
+	LINE("TCB-Info-Issuer-Chain: -----BEGIN%20CERTIFICATE-----%0A\r\n");
 	assert_null(h.defect);
 	LINE("\r\n");
 	assert_true(vs_http_head_framed(&h, 401));
@@ -160,7 +161,10 @@ reads_heads(void **state)
 	assert_int_equal(res.date_unix, 1700000030);
 	assert_string_equal(res.request_id, "a\\x01b\\x22c");
 	assert_int_equal(res.retry_after_s, 7);
+	assert_string_equal(vs_buf_cstr(&res.issuer_chain), "-----BEGIN%20CERTIFICATE-----%0A");
 	/* Trailers change nothing. */
+	LINE("SGX-Enclave-Identity-Issuer-Chain: x\r\n");
+	assert_int_equal(res.issuer_chain.p[0], '-');
 	LINE("Retry-After: 50\r\n");
 	LINE("Content-Type: application/json\r\n");
 	LINE("Content-Encoding: gzip\r\n");
