@@ -78,4 +78,39 @@ AGENT_PID=
 ok "a checkpoint behind the eighth record"
 succeeds "three files are one chain, proven by the TPM" "$VOUCHSAFE" audit verify "$L.1" "$L.2" "$L"
 says 'proven by the TPM'
+note "a real disk that is full, then one that is read-only"
+if unshare -m true 2>/dev/null; then
+	mkdir "$T/small"
+	sed "s,^audit-log .*,audit-log = $T/small/audit.log," "$VOUCHSAFE_CONF" >"$T/small.conf"
+	chmod 600 "$T/small.conf"
+	cat >"$T/small.sh" <<-'EOT'
+		attest() { "$VOUCHSAFE" attest --token lab-vault --config "$T/small.conf" >"$T/small.out" 2>&1; }
+		denied() { # REASON
+			if attest; then echo "granted without a record"; exit 1; fi
+			grep -q "$1" "$T/small.out" || { cat "$T/small.out"; exit 1; }
+			"$VOUCHSAFE" audit verify --no-tpm "$T/small/audit.log"
+		}
+		mount -t tmpfs -o size=64k,mode=700 tmpfs "$T/small" || exit 77
+		attest
+		head -c 1000000 /dev/zero >"$T/small/fill" 2>/dev/null || true
+		denied 'No space left'
+		rm "$T/small/fill"
+		attest
+		mount -o remount,ro "$T/small"
+		denied 'Read-only file system'
+		mount -o remount,rw "$T/small"
+		attest
+		"$VOUCHSAFE" audit verify --no-tpm "$T/small/audit.log"
+	EOT
+	export T VOUCHSAFE
+	try cmd timeout 60 unshare -m sh -e "$T/small.sh"
+	case $RC in
+	0) [ "$(grep -c ': whole: ' "$T/cmd.out")" = 3 ] || { cat "$T/cmd.out"; fail "the log is not whole"; }
+	   ok "no record, no attestation; it goes on when there is room again" ;;
+	77) note "skipped: nothing can be mounted here" ;;
+	*) cat "$T/cmd.out"; fail "a full or read-only disk: status $RC" ;;
+	esac
+else
+	note "skipped: no mount namespace can be made here"
+fi
 note "done: $N_CHECKS checks"

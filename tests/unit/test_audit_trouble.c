@@ -142,6 +142,16 @@ a_reader_that_locks_the_log_stalls_nobody(void **state)
 	vs_audit_close(open_log(w));
 	assert_int_equal(stat(lock, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
+	/* Made by root beside somebody else's log: the log's owner can use it. */
+	if (geteuid() == 0) {
+		assert_int_equal(unlink(lock), 0);
+		assert_int_equal(chown(w->path, 65534, 65534), 0);
+		vs_audit_close(open_log(w));
+		assert_int_equal(stat(lock, &st), 0);
+		assert_int_equal(st.st_uid, 65534);
+		assert_int_equal(st.st_mode & 07777, 0600);
+		assert_int_equal(chown(w->path, 0, 0), 0);
+	}
 	/* Those who may write the log by their group may lock it by their group. */
 	assert_int_equal(chmod(w->path, 0660), 0);
 	vs_audit_close(open_log(w));
