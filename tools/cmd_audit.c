@@ -37,7 +37,7 @@ static const char help[] =
 	"export      A signed bundle for an auditor; 'audit export --help' says more.\n"
 	"checkpoint  Note in the TPM and in state-dir how far the log has come. The agent does "
 	"this\n"
-	"            at every 64th record.\n"
+	"            at every 64th record, at most every five minutes.\n"
 	"Exit status: 0 whole, 1 not whole, 2 the file cannot be read, 3 no TPM for a "
 	"checkpoint.\n";
 

@@ -368,8 +368,12 @@ bool
 vs_audit_take_due(struct vs_audit *a)
 {
 	(void)pthread_mutex_lock(&a->mutex);
-	const bool due = a->due;
-	a->due = false;
+	const int64_t now = a->clock.ops->boot_ns(a->clock.self);
+	const bool due = a->due && now >= a->due_boot_ns;
+	if (due) {
+		a->due = false;
+		a->due_boot_ns = now + VS_AUDIT_CHECKPOINT_PAUSE_S * INT64_C(1000000000);
+	}
 	(void)pthread_mutex_unlock(&a->mutex);
 	return due;
 }

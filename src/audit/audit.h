@@ -29,7 +29,12 @@ struct vs_audit_tpm {
 };
 
 /* It is time for a checkpoint behind record 8 and behind each 64th. */
-enum { VS_AUDIT_CHECKPOINT_FIRST = 8, VS_AUDIT_CHECKPOINT_EVERY = 64 };
+enum {
+	VS_AUDIT_CHECKPOINT_FIRST = 8,
+	VS_AUDIT_CHECKPOINT_EVERY = 64,
+	/* Of one process: memory in a TPM wears out, and many keys make many records. */
+	VS_AUDIT_CHECKPOINT_PAUSE_S = 300,
+};
 
 /* A record that was noted outside the file. */
 struct vs_audit_known {
@@ -65,7 +70,10 @@ VS_RC vs_audit_open(const struct vs_audit_env *env, struct vs_audit **ret, struc
 void vs_audit_close(struct vs_audit *a);
 /* The last record that this process has seen or written. False: none. */
 bool vs_audit_head(struct vs_audit *a, struct vs_audit_known *ret);
-/* Whether this process has written a record that a checkpoint should follow; once for each. */
+/*
+ * Whether this process has written a record that a checkpoint should follow; once for each, but
+ * not before the pause since the last one is over.
+ */
 bool vs_audit_take_due(struct vs_audit *a);
 
 /*

@@ -30,6 +30,7 @@ struct vs_audit {
 	int fd, lock_fd; /* -1: not open */
 	bool known; /* last: a record of this chain that we have seen */
 	bool due; /* a checkpoint */
+	int64_t due_boot_ns; /* not before; 0: at once */
 	bool hearsay; /* last was noted by another process; the file may have been rotated since */
 	struct vs_chain_link last;
 	struct vs_audit_tpm_time tpm_time; /* for the records being written */

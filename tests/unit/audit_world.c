@@ -23,8 +23,14 @@ real_boot(void *self)
 	return c.ops->boot_ns(c.self);
 }
 
+static int64_t
+hand_boot(void *self)
+{
+	return real_boot(NULL) + ((struct world *)self)->boot_ahead_ns;
+}
+
 static const struct vs_clock_ops hand_clock = {
-	.name = "hand", .version = 1, .wall_unix = hand_wall, .boot_ns = real_boot};
+	.name = "hand", .version = 1, .wall_unix = hand_wall, .boot_ns = hand_boot};
 
 int
 world_setup(void **state)

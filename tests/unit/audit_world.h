@@ -10,6 +10,7 @@
 struct world {
 	char dir[64], path[96];
 	int64_t wall; /* 0: the real clock */
+	int64_t boot_ahead_ns; /* of the real one */
 	struct vs_audit_env env;
 };
 

@@ -214,6 +214,31 @@ records_that_belong_together_are_written_all_or_none(void **state)
 	assert_whole(w, 7);
 }
 
+static void
+checkpoints_are_due_by_records_but_not_too_often(void **state)
+{
+	struct world *w = *state;
+	struct vs_audit *a = open_log(w);
+
+	add_n(a, 6);
+	assert_false(vs_audit_take_due(a));
+	add_n(a, 1); /* the eighth record */
+	assert_true(vs_audit_take_due(a));
+	assert_false(vs_audit_take_due(a));
+	add_n(a, 200);
+	assert_false(vs_audit_take_due(a));
+	w->boot_ahead_ns = VS_AUDIT_CHECKPOINT_PAUSE_S * INT64_C(1000000000) + 1;
+	assert_true(vs_audit_take_due(a));
+	add_n(a, 10);
+	assert_false(vs_audit_take_due(a));
+	vs_audit_close(a);
+	/* Another process is due by what it writes itself. */
+	a = open_log(w);
+	add_n(a, 64);
+	assert_true(vs_audit_take_due(a));
+	vs_audit_close(a);
+}
+
 /* ---- tearing ----------------------------------------------------------------------------- */
 
 static void
@@ -361,6 +386,7 @@ main(void)
 		LOG_TEST(a_record_that_is_too_long_is_refused),
 		LOG_TEST(records_carry_the_tpms_clock_where_there_is_one),
 		LOG_TEST(records_that_belong_together_are_written_all_or_none),
+		LOG_TEST(checkpoints_are_due_by_records_but_not_too_often),
 		LOG_TEST(a_tail_torn_at_any_byte_is_kept_and_continued),
 		LOG_TEST(every_prefix_of_a_log_is_recovered),
 		LOG_TEST(zeros_of_a_lost_block_are_a_torn_tail),
