@@ -20,6 +20,8 @@ if [ "$1" != --inside ]; then
 	[ "$n" -ge 5 ] || { echo "FAILED: only $n commands in the README"; exit 1; }
 	cd "$t"
 	start=$(date +%s)
+	VS_START=$start
+	export VS_START
 	printf '$ %s\n' "$first"
 	vouchsafe-lab run -- sh "$0" --inside "$t/commands"
 	i=0
@@ -42,6 +44,12 @@ while IFS= read -r line <&3; do
 	sh -c "$line" >out 2>&1 </dev/null || rc=$?
 	cut -c1-160 out | sed -n 1,12p
 	[ "$rc" = "$want" ] || { cat out; echo "FAILED: status $rc, expected $want: $line"; exit 1; }
-	case $line in *--verify* | *"-verify "*) grep -qE 'Verified OK|Signature is valid' out && signed=1 ;; esac
+	case $line in *--verify* | *"-verify "*)
+		if grep -qE 'Verified OK|Signature is valid' out; then
+			signed=1
+			echo "# a verified signature $(($(date +%s) - VS_START)) s after the first command"
+		fi
+		;;
+	esac
 done 3<"$2"
 [ "$signed" = 1 ] || { echo "FAILED: the README's five minutes come to no verified signature"; exit 1; }
