@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "crypto/cipher.h"
+#include "crypto/hash.h"
 #include "token/schema.h"
 
 void
@@ -253,9 +255,60 @@ vs_make_secret(struct vs_make *m, const struct vs_tmpl *t, CK_KEY_TYPE otherwise
 	return vs_make_from_key(m, CK_UNAVAILABLE_INFORMATION, false);
 }
 
+static void
+cipher_done(struct vs_cipher **c)
+{
+	vs_cipher_free(*c);
+}
+
+static void
+digest_done(struct vs_digest **d)
+{
+	vs_digest_free(*d);
+}
+
+/* Three octets: of an encrypted block of zeros, or of a certificate's SHA-1. */
+static VS_RC
+check_octets(struct vs_make *m, uint8_t out[VS_HASH_MAX_BYTES])
+{
+	static const uint8_t zeros[16];
+	struct vs_pkey *key = atomic_load(&m->object->pkey);
+	VS_CLEANUP(cipher_done) struct vs_cipher *c = NULL;
+	VS_CLEANUP(digest_done) struct vs_digest *d = NULL;
+	const struct vs_cipher_params none = {0};
+	size_t n = 0;
+	if (m->object->kind == VS_KIND_CERT) {
+		VS_TRY(vs_digest_new(m->ossl, VS_HASH_SHA1, &d, NULL));
+		return vs_digest_once(d, bytes(m->object, CKA_VALUE), out, NULL);
+	}
+	VS_REQUIRE(NULL, key != NULL);
+	VS_TRY(vs_cipher_new(key, VS_CIPHER_ECB, true, &c, NULL));
+	VS_TRY(vs_cipher_start(c, &none, NULL));
+	return vs_cipher_once(
+		c, (struct vs_bytes){zeros, sizeof zeros}, out, sizeof zeros, &n, NULL);
+}
+
+/* What the template gave must be right; an empty one means that none is wanted. */
+static VS_CK
+check_value(struct vs_make *m)
+{
+	enum { CHECK_BYTES = 3 };
+	uint8_t out[VS_HASH_MAX_BYTES];
+	const struct vs_attr *given = vs_attrs_get(&m->object->attrs, CKA_CHECK_VALUE);
+	if (m->object->kind != VS_KIND_AES && m->object->kind != VS_KIND_CERT)
+		return CKR_OK;
+	if (given != NULL && given->n == 0)
+		return CKR_OK;
+	VS_CK_TRY(vs_ckrv(check_octets(m, out), VS_DOING_CREATE));
+	if (given != NULL && (given->n != CHECK_BYTES || memcmp(given->p, out, CHECK_BYTES) != 0))
+		return CKR_ATTRIBUTE_VALUE_INVALID;
+	return vs_attrs_set(&m->object->attrs, NULL, CKA_CHECK_VALUE, out, CHECK_BYTES);
+}
+
 VS_CK
 vs_make_publish(struct vs_make *m, CK_OBJECT_HANDLE *ret)
 {
+	VS_CK_TRY(check_value(m));
 	m->session->made_objects = true;
 	VS_CK_TRY(vs_store_add(m->session->token, m->object, ret));
 	m->object = NULL;

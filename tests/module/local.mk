@@ -17,7 +17,7 @@ tests_module_fake_pkcs11_la_LIBADD = %D%/libfakemodule.la $(fake_libs)
 fake_ldadd = %D%/libfakemodule.la $(fake_libs) -lcmocka
 module_tests = %D%/test_general %D%/test_gate %D%/test_crypto %D%/test_objects \
 	%D%/test_manners %D%/test_dual %D%/test_message %D%/test_recover \
-	%D%/test_standard %D%/test_wycheproof %D%/test_wycheproof_pk
+	%D%/test_standard %D%/test_templates %D%/test_wycheproof %D%/test_wycheproof_pk
 check_PROGRAMS += $(module_tests)
 TESTS += $(module_tests)
 tests_module_test_general_SOURCES = %D%/test_general.c %D%/p11.c
@@ -50,6 +50,9 @@ tests_module_test_wycheproof_pk_LDADD = $(fake_ldadd) $(JANSSON_LIBS)
 tests_module_test_standard_SOURCES = %D%/test_standard.c %D%/p11.c
 tests_module_test_standard_CPPFLAGS = $(fake_cppflags)
 tests_module_test_standard_LDADD = $(fake_ldadd)
+tests_module_test_templates_SOURCES = %D%/test_templates.c %D%/p11.c
+tests_module_test_templates_CPPFLAGS = $(fake_cppflags)
+tests_module_test_templates_LDADD = $(fake_ldadd)
 tests_module_test_manners_SOURCES = %D%/test_manners.c %D%/p11.c
 tests_module_test_manners_CPPFLAGS = $(fake_cppflags)
 tests_module_test_manners_LDADD = $(fake_ldadd)
