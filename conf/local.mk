@@ -92,5 +92,5 @@ dist_man_MANS += %D%/man/vouchsafe.1 %D%/man/vouchsafe.conf.5 %D%/man/vouchsafe-
 include %D%/packages.mk
 
 dist_doc_DATA += CONTRIBUTING.md \
-	%D%/doc/mechanisms.md %D%/doc/migration.md %D%/doc/protection.md %D%/doc/troubleshooting.md \
+	%D%/doc/mechanisms.md %D%/doc/migration.md %D%/doc/protection.md %D%/doc/troubleshooting.md %D%/doc/volumes.md \
 	%D%/doc/path.svg %D%/doc/processes.svg

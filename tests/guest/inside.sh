@@ -63,6 +63,7 @@ else
 	for f in /var/log/vouchsafe/audit.log /var/log/vouchsafe/initramfs-"$(tr -d - </proc/sys/kernel/random/boot_id)".log; do
 		[ -f "$f" ] && say "audit $f: $(grep -c '"result":"granted"' "$f") granted, $(grep -c '"result":"refused"' "$f") refused, verify $(vouchsafe audit verify "$f" >/dev/null 2>&1; echo $?)"
 	done
+	grep -h '"result":"refused"' /var/log/vouchsafe/*.log | sed 's/"checks".*"sentence"/.../' | cut -c1-1500
 fi
 say end
 sync

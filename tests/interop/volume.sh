@@ -178,7 +178,7 @@ for ms in 100 200 300 500 800; do
 	p=$!
 	sleep "0.$ms"
 	kill -TERM "$p" 2>/dev/null || true
-	wait "$p" || true
+	wait "$p" 2>/dev/null || true
 	cryptsetup luksDump --dump-json-metadata "$T/ctrl.img" >"$T/ctrl.json" || fail "no header after $ms ms"
 	python3 -c 'import json, sys; h = json.load(open(sys.argv[1])); assert len(h["keyslots"]) == 1 + len(h["tokens"]), h' "$T/ctrl.json" ||
 		fail "half an enrolment after $ms ms"
