@@ -137,12 +137,13 @@ initramfs
 
 # ---- disks ---------------------------------------------------------------------------------------
 disks=$W
+# By its EFI entry with and without Secure Boot: otherwise the kernel would have no event log.
 grub() { # further words for the kernel
 	cat >"$W/grub.cfg" <<-EOT
 		serial --unit=0 --speed=115200
 		terminal_output serial
-		linux /vmlinuz root=/dev/vdb rw console=ttyS0 quiet $*
-		initrd /initrd.img
+		linuxefi /vmlinuz root=/dev/vdb rw console=ttyS0 quiet $*
+		initrdefi /initrd.img
 		boot
 	EOT
 	mcopy -o -i "$disks/esp" "$W/grub.cfg" ::/EFI/debian/grub.cfg
@@ -232,7 +233,26 @@ for d in secret data; do
 done
 # What an administrator does next: name the volume for the initramfs, and make that anew.
 cp "$W/policy.json" "$c/"
+hook_refuses() { # what, the sentence
+	mkdir -p "$R/tmp/dest"
+	if inside env DESTDIR=/tmp/dest sh /usr/share/initramfs-tools/hooks/vouchsafe >"$W/hook.out" 2>&1; then
+		fail "the hook takes $1"
+	fi
+	grep -q "$2" "$W/hook.out" || { cat "$W/hook.out"; fail "the hook and $1: expected to read: $2"; }
+	rm -rf "$R/tmp/dest" "$c/initramfs.conf"
+	ok "no initramfs is made with $1"
+}
+printf 'DEVICE=/dev/vdc\nINITRAMFS=yes\n' >"$c/volumes/secret.conf"
+hook_refuses "a volume without its fingerprint" 'secret.conf has no EXPECT='
 printf 'DEVICE=/dev/vdc\nEXPECT=%s\nWAIT=45s\nINITRAMFS=yes\n' "$secret" >"$c/volumes/secret.conf"
+sed 's,^policy .*,policy = /etc/vouchsafe/none.json,' "$c/vouchsafe.conf" >"$c/initramfs.conf"
+hook_refuses "a configuration that opens nothing" 'no volume could be opened'
+printf 'x\n' >"$c/secret-of-client"
+chmod 600 "$c/secret-of-client"
+sed -e 's,^credential .*,credential = client-secret-file,' "$c/vouchsafe.conf" >"$c/initramfs.conf"
+echo 'client-secret-file = /etc/vouchsafe/secret-of-client' >>"$c/initramfs.conf"
+hook_refuses "a client secret in it" 'client-secret-file would be readable on /boot'
+rm "$c/secret-of-client"
 echo 'secret /dev/vdc none luks,initramfs' >"$R/etc/crypttab"
 initramfs
 boot_files
