@@ -39,13 +39,6 @@ vs_ukey_allows(const struct vs_ukey *u, bool began)
 	return code;
 }
 
-void
-vs_ukey_count(const struct vs_ukey *u, uint32_t stripe)
-{
-	if (u != NULL)
-		vs_uses_add(u->uses, u->key_no, stripe);
-}
-
 /* May a new operation be begun under this lease at all? */
 static bool
 lease_live(const struct vs_page *page)

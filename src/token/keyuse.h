@@ -25,9 +25,6 @@ void vs_ukey_unref(struct vs_ukey *u);
 /* NULL (no lease needed) is always allowed. */
 enum vs_code vs_ukey_allows(const struct vs_ukey *u, bool began);
 
-/* One use of it; nothing for NULL. stripe: of the session, so that threads do not meet. */
-void vs_ukey_count(const struct vs_ukey *u, uint32_t stripe);
-
 /*
  * The key of an object. *ret_key and *ret_ukey are references; *ret_ukey is NULL for public and
  * session objects. For a private or secret key of the token this asks the gate and may wait for

@@ -214,10 +214,10 @@ static void
 count_use(const struct vs_session *s, struct vs_op *op)
 {
 	const bool each = op->phase == VS_PHASE_IDLE || op->phase == VS_PHASE_MESSAGE;
-	if (op->phase == VS_PHASE_MESSAGE_PARTS || (!each && op->counted))
+	if (op->phase == VS_PHASE_MESSAGE_PARTS)
 		return;
 	op->counted = !each;
-	vs_ukey_count(op->ukey, s->index);
+	vs_uses_add(op->ukey->uses, op->ukey->key_no, s->index);
 }
 
 VS_CK
@@ -230,7 +230,8 @@ vs_op_allowed(struct vs_session *s, struct vs_op *op)
 	const enum vs_code code =
 		op->stopped != VS_E_OK ? op->stopped : vs_ukey_allows(op->ukey, true);
 	if (code == VS_E_OK) {
-		count_use(s, op);
+		if (op->ukey != NULL && !op->counted)
+			count_use(s, op);
 		return CKR_OK;
 	}
 	struct vs_err err = {0};
