@@ -66,9 +66,11 @@ tests_evidence_test_bytes_SOURCES = tests/evidence/test_bytes.c tests/evidence/d
 tests_evidence_test_bytes_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_evidence_test_bytes_LDADD = libvsevidence.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) -lcmocka
 EXTRA_DIST += tests/evidence/uncovered.txt
-# Every byte with every value, and the list of uncovered bytes exactly (a minute).
-check-bytes: tests/evidence/test_bytes
+# Every byte with every value, also of the service's evidence, and the list of uncovered bytes exactly
+# (some minutes).
+check-bytes: tests/evidence/test_bytes tests/unit/test_service_evidence
 	@VS_BYTES=all VS_SRCDIR='$(abs_top_srcdir)' tests/evidence/test_bytes
+	@VS_TEST_EVERY_BYTE=1 VS_SRCDIR='$(abs_top_srcdir)' tests/unit/test_service_evidence
 .PHONY: check-bytes
 TESTS += tests/evidence/test_bytes
 

@@ -159,6 +159,46 @@ with_warn_a_failed_local_check_only_stands_in_the_verdict(void **state)
 	assert_code(vs_services_new(&env, &s, &err), CONFIG_MODE);
 }
 
+/* The first check of this name fails, and the attempt with it; nothing was asked of the service. */
+static void
+expect_refusal(const struct vs_services_env *env, const char *name)
+{
+	struct vs_attestation *a = NULL;
+	struct vs_verdict verdict = {0};
+	struct vs_services *s = NULL;
+	struct vs_err err = {0};
+
+	assert_ok(vs_services_new(env, &s, &err), &err);
+	assert_code(vs_services_attest(s, ak_in_ms(30000), &a, &verdict, &err), REFUSED_EVIDENCE);
+	assert_null(a);
+	const struct vs_check *c = find_check(&verdict, name);
+	if (c == NULL || c->passed)
+		fail_msg("%s: %s", name, c == NULL ? "no such check" : c->seen);
+	vs_services_free(s);
+}
+
+static void
+what_the_settings_ask_for_and_is_not_there_refuses(void **state)
+{
+	struct vs_conf_token token = ak_token();
+	struct vs_conf conf = *ak_conf();
+	char junk[512];
+
+	(void)state;
+	token.local_evidence = VS_REQUIRE_ON;
+	struct vs_services_env env = ak_env(&token, VS_LOG_ERROR);
+	env.conf = &conf;
+	token.collateral_required = true;
+	expect_refusal(&env, "SNP certificate revocation");
+	token.collateral_required = false;
+	token.ima = VS_CONF_IMA_LIST;
+	conf.ima_log = (char *)(uintptr_t) "/nonexistent";
+	expect_refusal(&env, "list of measured files");
+	(void)snprintf(junk, sizeof junk, "%s", ak_write("ima", "no list at all"));
+	conf.ima_log = junk;
+	expect_refusal(&env, "list of measured files: form");
+}
+
 static void
 a_lab_service_has_no_evidence_of_its_own(void **state)
 {
@@ -198,6 +238,7 @@ main(void)
 		cmocka_unit_test_teardown(
 			each_tampering_is_found_here_before_the_service_is_asked, undo),
 		cmocka_unit_test(with_warn_a_failed_local_check_only_stands_in_the_verdict),
+		cmocka_unit_test(what_the_settings_ask_for_and_is_not_there_refuses),
 		cmocka_unit_test(a_lab_service_has_no_evidence_of_its_own),
 	};
 

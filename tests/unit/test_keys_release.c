@@ -362,7 +362,7 @@ every_changed_byte_of_the_wrapped_key_is_refused_alike(void **state)
 	}
 	/* Other lengths: one that is not possible never reaches the TPM. */
 	const size_t n = o.ct.n;
-	for (size_t cut = 1; cut <= n; cut += 7) {
+	for (size_t cut = 1; cut <= n; cut++) {
 		o.ct.n = n - cut;
 		own_expect(&o, VS_E_REFUSED_ANSWER, o.ct.n >= 256 + 16 && o.ct.n % 8 == 0 ? 1 : 0,
 			text);
