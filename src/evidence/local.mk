@@ -100,7 +100,8 @@ tests_evidence_test_links_LDADD = $(tests_evidence_test_azguest_LDADD)
 TESTS += tests/evidence/test_links
 
 check_PROGRAMS += tests/evidence/test_lab
-tests_evidence_test_lab_SOURCES = tests/evidence/test_lab.c tests/evidence/swtpm.c tests/evidence/swtpm.h tests/evidence/data.c
+tests_evidence_test_lab_SOURCES = tests/evidence/test_lab.c tests/unit/pkikit.c tests/unit/pkikit.h \
+	tests/evidence/swtpm.c tests/evidence/swtpm.h tests/evidence/data.c
 tests_evidence_test_lab_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/tools -I$(srcdir)/tests/lab
 tests_evidence_test_lab_LDADD = libvslabfixture.la libvslab.la libvslabmachine.la $(tests_evidence_test_azguest_LDADD) $(SSL_LIBS)
 TESTS += tests/evidence/test_lab

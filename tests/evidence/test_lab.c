@@ -18,6 +18,7 @@
 #include "evidence/verify.h"
 #include "lab/lab_roots.h"
 #include "lab_fixture.h"
+#include "unit/pkikit.h"
 
 static struct fixture fx;
 static struct vs_roots roots;
@@ -253,6 +254,50 @@ each_tampering_is_refused_by_its_check(void **state)
 	vs_evidence_done(&ev);
 }
 
+/* What the processors' maker says of its own certificates, on a whole machine. */
+static void
+a_revoked_certificate_of_the_processors_maker_is_refused(void **state)
+{
+	(void)state;
+	const struct lab_roots *r = lab_machine_roots(fx.lab.machine);
+	const struct pki ark = {.x = r->ark.cert, .key = r->ark.key};
+	const long ask = ASN1_INTEGER_get(X509_get0_serialNumber(r->ask.cert));
+	const int64_t now = vs_clock_system().ops->wall_unix(NULL);
+	const struct {
+		struct pki_crl crl;
+		bool passed;
+	} cases[] = {
+		{{.issuer = &ark, .at = now, .pss = true}, true},
+		{{.issuer = &ark, .at = now, .pss = true, .serials = {ask}}, false},
+		{{.issuer = &ark, .at = now, .pss = true, .from = -99, .until = -9}, false},
+		{{.issuer = &ark, .at = now, .pss = true, .sign_with = r->vtpm_root.key}, false},
+	};
+	struct vs_evidence ev = {0};
+	struct vs_verdict v;
+	struct vs_err err = {0};
+	assert_ok(collect(fx.lab.machine, 20000, &ev, &err), &err);
+	struct vs_evidence_expect x = expectations(&ev);
+	x.collateral_required = true;
+	assert_code(vs_evidence_verify(&ev, &x, &v, &err), REFUSED_EVIDENCE);
+	assert_false(data_check(&v, "SNP certificate revocation")->passed);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		VS_CLEANUP(vs_collateral_done) struct vs_collateral c = {.has = 0};
+		pki_add_crl(&cases[i].crl, &c.crls);
+		x.collateral = &c;
+		const vs_rc rc = vs_evidence_verify(&ev, &x, &v, &err);
+		if (!vs_failed(rc) != cases[i].passed)
+			fail_msg("case %zu: %s", i, vs_code_name(rc.code));
+		assert_int_equal(
+			data_check(&v, "SNP certificate revocation")->passed, cases[i].passed);
+		/* A list that is there counts, also where none is required. */
+		x.collateral_required = false;
+		assert_int_equal(
+			!vs_failed(vs_evidence_verify(&ev, &x, &v, &err)), cases[i].passed);
+		x.collateral_required = true;
+	}
+	vs_evidence_done(&ev);
+}
+
 /* ---- measured files ------------------------------------------------------------------------- */
 
 /* An entry "ima-ng" of this file appended to the list; extended: as the kernel measured it. */
@@ -391,6 +436,7 @@ main(void)
 		cmocka_unit_test(a_lab_machine_is_nothing_to_the_production_roots),
 		cmocka_unit_test(evidence_of_another_machine_is_refused),
 		cmocka_unit_test(any_changed_byte_of_the_transport_key_is_refused),
+		cmocka_unit_test(a_revoked_certificate_of_the_processors_maker_is_refused),
 		cmocka_unit_test(measured_files_are_held_against_a_quote_of_pcr_10),
 		cmocka_unit_test(each_tampering_is_refused_by_its_check),
 	};
