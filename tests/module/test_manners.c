@@ -151,7 +151,29 @@ no_parameter_crashes_any_mechanism(void **state)
 		if (in_n > ROOM)
 			in_n = 5;
 		CK_RV rv = CKR_OK;
-		switch (next() % 8) {
+		switch (next() % 12) {
+		case 8:
+			rv = C_SignRecoverInit(s, &m, key);
+			(void)C_SignRecover(s, room, in_n, next() % 5 ? out : NULL, &n);
+			break;
+		case 9:
+			rv = C_VerifyRecoverInit(s, &m, key);
+			(void)C_VerifyRecover(s, room, in_n, next() % 5 ? out : NULL, &n);
+			break;
+		case 10:
+			rv = C_MessageSignInit(s, &m, key);
+			(void)C_SignMessageBegin(s, room, next() % 2);
+			(void)C_SignMessageNext(
+				s, NULL, 0, room, in_n, out, next() % 2 ? &n : NULL);
+			(void)C_SignMessage(s, NULL, 0, room, in_n, out, &n);
+			break;
+		case 11:
+			rv = C_MessageVerifyInit(s, &m, key);
+			(void)C_VerifyMessage(s, NULL, 0, room, in_n, out, n);
+			(void)C_VerifyMessageBegin(s, NULL, 0);
+			(void)C_VerifyMessageNext(
+				s, NULL, 0, room, in_n, next() % 2 ? out : NULL, n);
+			break;
 		case 0:
 			rv = C_SignInit(s, &m, key);
 			(void)C_Sign(s, room, in_n, next() % 5 ? out : NULL, &n);

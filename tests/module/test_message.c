@@ -458,6 +458,102 @@ counted_ivs_do_not_come_again(void **state)
 	}
 }
 
+/* ---- random order ---------------------------------------------------------------------------- */
+
+enum phase { IDLE, BETWEEN, INSIDE };
+
+static uint32_t
+roll(uint32_t n)
+{
+	static uint32_t x = 2463534242u;
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+	return x % n;
+}
+
+static uint8_t room[64], tag_room[16], iv_room[12];
+static CK_OBJECT_HANDLE key_of[2];
+
+/* One call of either family; bad makes one argument wrong. */
+static CK_RV
+call(unsigned family, unsigned what, bool bad, bool last, CK_ULONG *n)
+{
+	CK_GCM_MESSAGE_PARAMS p = {iv_room, 12, 0, CKG_GENERATE, tag_room, 128};
+	const CK_ULONG p_n = bad ? 3 : sizeof p, no = bad ? 1 : 0;
+	switch (what) {
+	case 0:
+		return family
+			? C_MessageSignInit(s, MECH(bad ? CKM_SHA256 : CKM_ECDSA_SHA256), key_of[1])
+			: C_MessageEncryptInit(s, MECH(bad ? CKM_AES_CBC : CKM_AES_GCM), key_of[0]);
+	case 1:
+		return family ? C_SignMessage(s, NULL, no, STR(text), 16, room, n)
+			      : C_EncryptMessage(s, &p, p_n, NULL, 0, STR(text), 16, room, n);
+	case 2:
+		return family ? C_SignMessageBegin(s, NULL, no)
+			      : C_EncryptMessageBegin(s, &p, p_n, NULL, 0);
+	case 3:
+		return family ? C_SignMessageNext(s, NULL, no, STR(text), 16, room, last ? n : NULL)
+			      : C_EncryptMessageNext(s, &p, p_n, STR(text), 16, room, n,
+					last ? CKF_END_OF_MESSAGE : 0);
+	default: return family ? C_MessageSignFinal(s) : C_MessageEncryptFinal(s);
+	}
+}
+
+/* What the standard has for it; *io becomes the next phase. */
+static CK_RV
+standard(enum phase *io, unsigned what, bool bad, bool last, bool small)
+{
+	const CK_RV wrong = what == 0 ? CKR_MECHANISM_INVALID : CKR_MECHANISM_PARAM_INVALID;
+	if (what == 0) {
+		if (*io != IDLE)
+			return CKR_OPERATION_ACTIVE;
+		*io = bad ? IDLE : BETWEEN;
+		return bad ? wrong : CKR_OK;
+	}
+	if (*io == IDLE || (what == 3 && *io == BETWEEN))
+		return CKR_OPERATION_NOT_INITIALIZED;
+	if (what != 3 && *io == INSIDE)
+		return CKR_OPERATION_ACTIVE;
+	if (what == 4) {
+		*io = IDLE;
+		return CKR_OK;
+	}
+	if (bad) {
+		*io = BETWEEN;
+		return wrong;
+	}
+	if (small && what != 2)
+		return CKR_BUFFER_TOO_SMALL;
+	*io = what == 2 || (what == 3 && !last) ? INSIDE : BETWEEN;
+	return CKR_OK;
+}
+
+static void
+any_order_of_calls_gives_the_codes_of_the_standard(void **state)
+{
+	enum phase phase[2] = {IDLE, IDLE};
+	unsigned good = 0;
+	(void)state;
+	key_of[0] = p11_find(s, CKO_SECRET_KEY, "aes256");
+	key_of[1] = p11_find(s, CKO_PRIVATE_KEY, "ec256");
+	for (unsigned i = 0; i < 6000; i++) {
+		const unsigned family = roll(2), what = roll(5);
+		const bool bad = roll(5) == 0, last = roll(2) == 0;
+		const bool small = roll(6) == 0 && !(what == 3 && family && !last);
+		/* A part that is signed has no output unless it is the last. */
+		CK_ULONG n = small ? 15 : sizeof room;
+		const enum phase before = phase[family];
+		const CK_RV want = standard(&phase[family], what, bad, last, small);
+		const CK_RV rv = call(family, what, bad, last, &n);
+		if (rv != want)
+			fail_msg("round %u: call %u of family %u in phase %d: 0x%lx, not 0x%lx", i,
+				what, family, (int)before, rv, want);
+		good += rv == CKR_OK;
+	}
+	assert_true(good > 1000);
+}
+
 int
 main(void)
 {
@@ -474,6 +570,7 @@ main(void)
 		T(a_forged_message_in_parts_gives_nothing),
 		T(parts_with_hostile_arguments_are_refused),
 		T(counted_ivs_do_not_come_again),
+		T(any_order_of_calls_gives_the_codes_of_the_standard),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
