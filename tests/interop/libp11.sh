@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The test programs of libp11 (engine and provider), where its source is present: VS_SUITES names a folder with
+# The test programs of libp11, those of its engine and those of its provider. VS_SUITES names a folder with
 # libp11 (OpenSC/libp11). It is copied and built outside both trees. Its scripts make keys on a software token;
 # here its programs get the lab's keys instead, with the arguments of those scripts. Programs that do not apply
 # stand in conformance.md with their reason, and none else may be left out.

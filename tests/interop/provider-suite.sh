@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# pkcs11-provider's own tests, where its source is present: VS_SUITES names a folder with pkcs11-provider
+# pkcs11-provider's own tests, with the lab's keys. VS_SUITES names a folder with pkcs11-provider
 # (latchset/pkcs11-provider). It is copied and built outside both trees. Its set-up makes keys on a software token;
 # here its tests get the lab's keys, on a token with a PIN, for many of them are about PINs. Tests that do not apply
 # stand in conformance.md with their reason, and none else may be left out or fail.

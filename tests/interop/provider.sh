@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# OpenSSL 3 with pkcs11-provider, where it is present: VS_PKCS11_PROVIDER names its shared object, or it lies where
-# distributions put it. dgst, pkeyutl, req, x509, cms, s_server with TLS 1.2 and 1.3; each checked by plain OpenSSL,
-# and each once more on a machine that is no longer trusted.
+# OpenSSL 3 with pkcs11-provider: dgst, pkeyutl, req, x509, cms, s_server with TLS 1.2 and 1.3. Each is checked by plain
+# OpenSSL, and once more on a machine that is no longer trusted. VS_PKCS11_PROVIDER names the provider's shared object, or
+# it lies where distributions put it.
 . "$VS_SRCDIR/tests/interop/lib.sh"
 PROVIDER=${VS_PKCS11_PROVIDER-}
 for f in /usr/lib/*/ossl-modules/pkcs11.so /usr/lib64/ossl-modules/pkcs11.so /usr/local/lib/*/ossl-modules/pkcs11.so; do
