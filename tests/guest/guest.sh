@@ -202,7 +202,7 @@ until_said() { # SECONDS PATTERN
 	done
 }
 down() { # wait for the machine to end by itself
-	until_said 240 '^GUEST end'
+	until_said 400 '^GUEST end'
 	_i=40
 	while kill -0 "$vm" 2>/dev/null && [ $_i -gt 0 ]; do
 		sleep 0.5
@@ -220,7 +220,7 @@ nic() { echo "-nic user,model=virtio-net-pci,restrict=no"; }
 
 # 1: as installed; the machine says what it is, gets its key, enrols both volumes
 start first OVMF_VARS_4M.ms.fd $(nic)
-until_said 200 '^GUEST policy '
+until_said 400 '^GUEST policy '
 text | sed -n 's/^GUEST policy //p' | base64 -d >"$W/policy.json"
 "$LAB" key create volume --type rsa-2048 --policy "$W/policy.json" --dir "$W/lab" >/dev/null || fail "no key"
 echo go >&3
@@ -269,7 +269,7 @@ opens() { # NAME
 }
 stays_shut() { # NAME VARS REASON: what is said on the console and by vouchsafe status
 	start "$1" "$2" $(nic)
-	until_said 200 'Please unlock disk secret'
+	until_said 400 'Please unlock disk secret'
 	must "the initramfs did not open the volume, and says why" "vouchsafe: .*$3"
 	must "  and whom to ask now" 'vouchsafe: secret was not opened; its recovery key opens it'
 	echo recovery-passphrase >&3
@@ -292,9 +292,9 @@ must "booted without Secure Boot" '^GUEST boot plain secure-boot 0'
 
 # Without a network: it says what it waits for, gives up in time, and asks for the recovery key.
 start alone OVMF_VARS_4M.ms.fd -nic none
-until_said 200 'vouchsafe: waiting for the network'
+until_said 400 'vouchsafe: waiting for the network'
 waiting=$(date +%s)
-until_said 120 'Please unlock disk secret'
+until_said 240 'Please unlock disk secret'
 ok "without a network the initramfs says so, gives up after $(($(date +%s) - waiting)) s (WAIT=45s), and asks for the recovery key"
 kill "$vm"
 wait "$vm" 2>/dev/null || true

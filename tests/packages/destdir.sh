@@ -37,8 +37,11 @@ has bindir vouchsafe vouchsafe-lab
 has man1dir vouchsafe.1 vouchsafe-lab.1
 has man5dir vouchsafe.conf.5 vouchsafe-policy.5
 has man7dir vouchsafe-pkcs11.7
-has man8dir vouchsafe-agent.8
-has systemdunitdir vouchsafe-agent.service vouchsafe-agent.socket
+has man8dir vouchsafe-agent.8 vouchsafe-volume.8
+has inithookdir vouchsafe
+has inittopdir vouchsafe
+has initbottomdir vouchsafe
+has systemdunitdir vouchsafe-agent.service vouchsafe-agent.socket vouchsafe-volume@.service
 has sysusersdir vouchsafe.conf
 has tmpfilesdir vouchsafe.conf
 has logrotatedir vouchsafe
@@ -54,6 +57,8 @@ echo "ok $n files stand where they belong"
 [ ! -e "$T/root$(expand sysconfdir)/vouchsafe/vouchsafe.conf" ] || fail "a configuration was installed: services would start"
 ! grep -rlE '@[A-Za-z_]+@' "$T/root" --include='*.service' --include='*.socket' --include='*.conf' --include='*.pc' \
 	--include='*.module' || fail "a folder's name was not filled in"
+! grep -rlE '@[A-Za-z_]+@' "$T/root$(expand inithookdir)" "$T/root$(expand inittopdir)" "$T/root$(expand initbottomdir)" ||
+	fail "a folder's name was not filled in"
 ! grep -E '@[A-Za-z_]+@' "$T/root$(expand logrotatedir)/vouchsafe" || fail "a folder's name was not filled in"
 module=$(expand pkcs11moduledir)/vouchsafe-pkcs11.so
 grep -qx "module: $module" "$T/root$(expand p11moduledir)/vouchsafe.module" || fail "vouchsafe.module names another module"
