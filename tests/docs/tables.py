@@ -139,7 +139,7 @@ def clients():
     n = 0
     for name in sorted(os.listdir(os.path.join(SRC, "tests", "interop"))):
         text = read("tests/interop/" + name) if name.endswith(".sh") and name not in NO_CLIENTS else ""
-        if "P11_MODULE" not in text and "engine_conf" not in text:
+        if "P11_MODULE" not in text and "engine_conf" not in text and name != "pkcs11-tool.sh":
             continue
         first = re.search(r"^# (?!SPDX)(.*?)(?=^[^#])", text, re.M | re.S)[1].replace("\n# ", " ")
         what = re.split(r"(?<=\w)[.;] ", first.strip() + " ")[0].strip().rstrip(".")
