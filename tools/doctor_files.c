@@ -151,6 +151,9 @@ vs_doc_weakened(struct vs_doc *d, struct vs_doc_token *t, struct vs_doc_result *
 	for (size_t i = 0; i < c->n_tokens; i++) {
 		if (c->tokens[i].raw_rsa)
 			add_word(list, sizeof list, "raw-rsa = yes in ", c->tokens[i].label);
+		if (c->tokens[i].allowed_tcb & ~(UINT32_C(1) << VS_CONF_TCB_UP_TO_DATE))
+			add_word(list, sizeof list, "allowed-tcb beyond UpToDate in ",
+				c->tokens[i].label);
 		if (c->tokens[i].pcr_mask == 0)
 			add_word(list, sizeof list, "no PCRs in ", c->tokens[i].label);
 	}

@@ -87,6 +87,7 @@ chmod g+w "$C"; doctor; broken 2 bad 'chmod go-w' file-modes
 mv "$C" "$C.real"; ln -s "$C.real" "$C"; doctor; broken 2 bad 'symbolic link' file-modes; rm "$C"
 conf global log-levle info; doctor; broken 2 bad "did you mean 'log-level'" configuration
 conf global audit best-effort lab-vault raw-rsa yes; doctor; broken 0 warning 'best-effort.*raw-rsa = yes in lab-vault' weakenings
+conf lab-vault allowed-tcb 'UpToDate, OutOfDate'; doctor; broken 0 warning 'allowed-tcb beyond UpToDate in lab-vault' weakenings
 conf global ca-bundle "$T/no.pem"; doctor; broken 2 bad 'No such file' ca-bundle
 cp "$C" "$T/some.pem"; conf global ca-bundle "$T/some.pem"; doctor; broken 2 bad '[Cc]ertificate|PEM' ca-bundle
 . "$D/env"
