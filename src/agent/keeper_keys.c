@@ -285,9 +285,11 @@ release_failed(struct vs_keeper *k, struct vs_ring_key *key, vs_rc rc, const str
 	key->err = *err;
 	const bool refused =
 		key->state == VS_RING_GONE || vs_gate_event_of(rc.code) == VS_GATE_REFUSED;
-	key->held_until_boot_ns = refused
-		? vs_boot_now_ns() + vs_core_conf(k->core)->refusal_hold_ms * INT64_C(1000000)
-		: 0;
+	/* An outage is asked about again soon, but not as often as anybody likes: each is a record.
+	 */
+	const int64_t hold_ms =
+		refused ? vs_core_conf(k->core)->refusal_hold_ms : VS_LEASE_BACKOFF_FIRST_MS;
+	key->held_until_boot_ns = vs_boot_now_ns() + hold_ms * INT64_C(1000000);
 	vs_log_err(vs_core_log(k->core), VS_LOG_WARN, "keys", k->token->label, err);
 }
 
