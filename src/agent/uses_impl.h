@@ -18,7 +18,6 @@ struct vs_uses_page {
 	int32_t pid; /* 0: not known, then peer */
 	const void *peer;
 	int fd, pid_fd;
-	struct vs_uses *map;
 	uint64_t lease_serial;
 	char lease_hex[2 * VS_LEASE_ID_BYTES + 1];
 	bool gone; /* nobody counts here any more */

@@ -14,8 +14,6 @@
 static void
 page_free(struct vs_uses_page *p)
 {
-	if (p->map != NULL)
-		(void)munmap(p->map, VS_USES_BYTES);
 	if (p->fd >= 0)
 		(void)close(p->fd);
 	if (p->pid_fd >= 0)
@@ -26,17 +24,12 @@ page_free(struct vs_uses_page *p)
 
 /* Neither side can take memory away under the other. */
 static VS_RC
-map_counters(struct vs_uses_page *p, struct vs_err *err)
+make_counters(struct vs_uses_page *p, struct vs_err *err)
 {
 	p->fd = memfd_create("vouchsafe-uses", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (p->fd < 0 || ftruncate(p->fd, VS_USES_BYTES) != 0)
 		VS_FAIL_N(
 			err, MEMORY, errno, "counters of uses cannot be made: %s", strerror(errno));
-	void *m = mmap(NULL, VS_USES_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, p->fd, 0);
-	if (m == MAP_FAILED)
-		VS_FAIL_N(err, MEMORY, errno, "counters of uses cannot be mapped: %s",
-			strerror(errno));
-	p->map = m;
 	if (fcntl(p->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
 		VS_FAIL_N(err, MEMORY, errno, "counters of uses cannot be sealed: %s",
 			strerror(errno));
@@ -58,7 +51,7 @@ vs_uses_page_new(struct vs_uses_book *b, const struct vs_uses_who *w, struct vs_
 		.pid_fd = w->pid_fd >= 0 ? fcntl(w->pid_fd, F_DUPFD_CLOEXEC, 3) : -1,
 		.lease_serial = w->lease_serial};
 	(void)memcpy(p->lease_hex, w->lease_hex, sizeof p->lease_hex);
-	const vs_rc rc = map_counters(p, err);
+	const vs_rc rc = make_counters(p, err);
 	if (vs_failed(rc)) {
 		page_free(p);
 		return rc;
@@ -119,20 +112,26 @@ is_dead(const struct vs_uses_page *p)
 
 /*
  * What was added since. A process can write what it likes into its own counters: one that goes back
- * is told as such and counts for nothing.
+ * is told as such and counts for nothing. Mapped only while they are read, so that thousands of
+ * processes do not add up to memory of the agent; without room for it the next reading sees all.
  */
 static void
 read_page(struct vs_uses_book *b, struct vs_uses_page *p)
 {
+	void *m = mmap(NULL, VS_USES_BYTES, PROT_READ, MAP_SHARED, p->fd, 0);
+
+	if (m == MAP_FAILED)
+		return;
 	for (size_t i = 0; i < p->n_keys; i++) {
 		struct vs_uses_key *k = &p->keys[i];
-		const uint64_t now = vs_uses_sum(p->map, k->no);
+		const uint64_t now = vs_uses_sum(m, k->no);
 		const uint64_t more = now - k->seen;
 		if (more == 0)
 			continue;
 		k->seen = now;
 		vs_uses_add_sum(b, p, k, more > INT64_MAX ? 0 : more, more > INT64_MAX);
 	}
+	(void)munmap(m, VS_USES_BYTES);
 }
 
 void

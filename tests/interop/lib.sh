@@ -25,7 +25,11 @@ cleanup() {
 		done
 	fi
 	"$LAB" down --dir "$D" >/dev/null 2>&1 || true
-	rm -rf "$T"
+	# An agent of a process that just ended may be writing its last record.
+	for _try in 1 2 3 4 5; do
+		rm -rf "$T" 2>/dev/null && break
+		sleep 0.5
+	done
 	exit $rc
 }
 trap cleanup EXIT
