@@ -1247,8 +1247,9 @@ a_private_agent_ends_when_its_process_dies(void **state)
 {
 	(void)state;
 	struct lab *l = new_lab(60);
-	int fds[2];
+	int fds[2], hold[2];
 	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(pipe(hold), 0);
 	const pid_t pid = fork();
 	if (pid == 0) {
 		struct vs_err err = {0};
@@ -1258,7 +1259,8 @@ a_private_agent_ends_when_its_process_dies(void **state)
 		/* A forked child goes on holding the socket. */
 		if (fork() == 0) {
 			(void)!write(fds[1], vs_failed(rc) ? "n" : "y", 1);
-			nap_ms(4000);
+			close(hold[1]);
+			(void)!read(hold[0], &(char){0}, 1);
 			_exit(0);
 		}
 		nap_ms(200);
@@ -1270,11 +1272,13 @@ a_private_agent_ends_when_its_process_dies(void **state)
 	const pid_t agent = find_agent(l->conf);
 	assert_true(agent > 0);
 	waitpid(pid, NULL, 0);
-	for (int i = 0; i < 200 && process_exists(agent); i++)
+	for (int i = 0; i < 1000 && process_exists(agent); i++)
 		nap_ms(10);
 	assert_false(process_exists(agent));
-	close(fds[0]);
-	close(fds[1]);
+	for (int i = 0; i < 2; i++) {
+		close(fds[i]);
+		close(hold[i]);
+	}
 	end_lab(l);
 }
 
