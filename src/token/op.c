@@ -82,7 +82,7 @@ set_up(struct vs_session *s, struct vs_op *op, const void *mechanism, CK_OBJECT_
 	VS_CK_TRY(vs_param_row(mechanism, facts[op->kind].flag, &op->row));
 	op->engine = engine_for(op->kind, op->row);
 	if (op->kind == VS_OP_DIGEST) {
-		VS_CK_TRY(vs_param_parse(mechanism, op->row, VS_USE_CRYPT, &op->params));
+		VS_CK_TRY(vs_param_none(mechanism)); /* no digest has one */
 		return op->engine->prepare(op);
 	}
 	VS_CK_TRY(vs_op_find(s, op, key, facts[op->kind].usage, CKR_KEY_HANDLE_INVALID,

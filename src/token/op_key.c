@@ -220,20 +220,10 @@ count_use(const struct vs_session *s, struct vs_op *op)
 	vs_uses_add(op->ukey->uses, op->ukey->key_no, s->index);
 }
 
-VS_CK
-vs_op_allowed(struct vs_session *s, struct vs_op *op)
+/* Apart from the step itself, which is taken thousands of times and needs no room for errors. */
+__attribute__((noinline, cold)) static VS_CK
+refuse_step(struct vs_session *s, struct vs_op *op, enum vs_code code)
 {
-	if (logged_out(s, op)) {
-		vs_op_drop(op);
-		return CKR_USER_NOT_LOGGED_IN;
-	}
-	const enum vs_code code =
-		op->stopped != VS_E_OK ? op->stopped : vs_ukey_allows(op->ukey, true);
-	if (code == VS_E_OK) {
-		if (op->ukey != NULL && !op->counted)
-			count_use(s, op);
-		return CKR_OK;
-	}
 	struct vs_err err = {0};
 	const vs_rc rc = vs_err_put(&err, code, __func__, __LINE__, 0, "%s", vs_code_text(code));
 	vs_token_note(s->token, "an operation was stopped", rc, &err);
@@ -241,4 +231,22 @@ vs_op_allowed(struct vs_session *s, struct vs_op *op)
 	drop_key(op);
 	vs_keyuse_sweep(s->token, s);
 	return vs_ckrv_code(code, VS_DOING_ANY);
+}
+
+VS_CK
+vs_op_allowed(struct vs_session *s, struct vs_op *op)
+{
+	if (op->ukey == NULL && op->stopped == VS_E_OK)
+		return CKR_OK; /* no lease is needed */
+	if (logged_out(s, op)) {
+		vs_op_drop(op);
+		return CKR_USER_NOT_LOGGED_IN;
+	}
+	const enum vs_code code =
+		op->stopped != VS_E_OK ? op->stopped : vs_ukey_allows(op->ukey, true);
+	if (code != VS_E_OK)
+		return refuse_step(s, op, code);
+	if (op->ukey != NULL && !op->counted)
+		count_use(s, op);
+	return CKR_OK;
 }

@@ -285,6 +285,12 @@ parse(const CK_MECHANISM *m, const struct vs_mech *row, struct vs_params *p)
 }
 
 VS_CK
+vs_param_none(const void *mechanism)
+{
+	return load(mechanism).ulParameterLen == 0 ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
+}
+
+VS_CK
 vs_param_parse(const void *mechanism, const struct vs_mech *row, enum vs_param_use use,
 	struct vs_params *ret)
 {

@@ -40,6 +40,8 @@ void vs_params_done(struct vs_params *p);
  */
 /* *io may hold a row to look at first, or NULL; it changes on success only. */
 VS_CK vs_param_row(const void *mechanism, CK_FLAGS need, const struct vs_mech **io);
+/* For rows that take no parameter: there must be none. */
+VS_CK vs_param_none(const void *mechanism);
 VS_CK vs_param_parse(const void *mechanism, const struct vs_mech *row, enum vs_param_use use,
 	struct vs_params *ret);
 

@@ -37,6 +37,17 @@ clock_ns(clockid_t id)
 	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
 }
 
+void *
+bench_alloc(size_t n)
+{
+	enum { PAGE = 4096 };
+	n = (n + PAGE - 1) / PAGE * PAGE;
+	void *p = aligned_alloc(PAGE, n);
+	BENCH_REQUIRE(p != NULL);
+	memset(p, 0, n);
+	return p;
+}
+
 double
 bench_now_ns(void)
 {

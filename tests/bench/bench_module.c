@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The module as an application loads it, against plain EVP. Usage: bench_module MODULE [--strict | --first | --only TEXT]
- * With a lab around it (vouchsafe-lab run --agent -- bench_module ...) the lab's released keys are
- * used; without one, keys made in the session.
+ * The module as an application loads it, against plain EVP. Usage: bench_module MODULE [--strict |
+ * --first | --only TEXT] With a lab around it (vouchsafe-lab run --agent -- bench_module ...) the
+ * lab's released keys are used; without one, keys made in the session.
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -27,6 +27,7 @@ static CK_BBOOL yes = CK_TRUE;
 	} while (0)
 
 struct work {
+	CK_BYTE in[BENCH_ROOM], out[BENCH_ROOM]; /* first, as in raw.c */
 	CK_SESSION_HANDLE session;
 	CK_OBJECT_HANDLE key;
 	CK_MECHANISM mech;
@@ -34,14 +35,13 @@ struct work {
 	CK_RSA_PKCS_OAEP_PARAMS oaep;
 	struct ck_gcm_params gcm;
 	CK_ULONG in_n;
-	CK_BYTE iv[16], in[BENCH_BIG + 16], out[BENCH_BIG + 32];
+	CK_BYTE iv[16];
 };
 
 static struct work *
 new_work(int slot, CK_OBJECT_HANDLE key, CK_MECHANISM_TYPE type, CK_ULONG in_n)
 {
-	struct work *w = calloc(1, sizeof *w);
-	BENCH_REQUIRE(w != NULL);
+	struct work *w = bench_alloc(sizeof *w);
 	OK(f->C_OpenSession(slots[slot], CKF_SERIAL_SESSION, NULL, NULL, &w->session));
 	w->key = key;
 	w->mech.mechanism = type;
