@@ -16,7 +16,7 @@ tests_module_fake_pkcs11_la_LIBADD = %D%/libfakemodule.la $(fake_libs)
 
 fake_ldadd = %D%/libfakemodule.la $(fake_libs) -lcmocka
 module_tests = %D%/test_general %D%/test_gate %D%/test_crypto %D%/test_objects \
-	%D%/test_manners %D%/test_dual %D%/test_message %D%/test_recover \
+	%D%/test_manners %D%/test_padding %D%/test_dual %D%/test_message %D%/test_recover \
 	%D%/test_standard %D%/test_templates %D%/test_wycheproof %D%/test_wycheproof_pk
 check_PROGRAMS += $(module_tests)
 TESTS += $(module_tests)
@@ -32,6 +32,9 @@ tests_module_test_crypto_LDADD = $(fake_ldadd)
 tests_module_test_objects_SOURCES = %D%/test_objects.c %D%/p11.c
 tests_module_test_objects_CPPFLAGS = $(fake_cppflags)
 tests_module_test_objects_LDADD = $(fake_ldadd)
+tests_module_test_padding_SOURCES = %D%/test_padding.c %D%/p11.c
+tests_module_test_padding_CPPFLAGS = $(fake_cppflags)
+tests_module_test_padding_LDADD = $(fake_ldadd)
 tests_module_test_dual_SOURCES = %D%/test_dual.c %D%/p11.c
 tests_module_test_dual_CPPFLAGS = $(fake_cppflags)
 tests_module_test_dual_LDADD = $(fake_ldadd)
