@@ -23,6 +23,7 @@ interop = \
 	%D%/interop/gate.sh \
 	%D%/interop/services.sh \
 	%D%/interop/bad-input.sh \
+	%D%/interop/leaks.sh \
 	%D%/interop/audit.sh %D%/interop/audit-events.sh %D%/interop/audit-export.sh \
 	%D%/interop/p11-kit.sh \
 	%D%/interop/gnutls-serv.sh \

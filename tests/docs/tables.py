@@ -122,7 +122,7 @@ def results():
 
 
 # These run clients, too, but to look at something else.
-NO_CLIENTS = {"bad-input.sh", "cli.sh", "conformance.sh", "lib.sh", "observe.sh", "profiles.sh", "races.sh", "secrets.sh",
+NO_CLIENTS = {"bad-input.sh", "cli.sh", "conformance.sh", "leaks.sh", "lib.sh", "observe.sh", "profiles.sh", "races.sh", "secrets.sh",
               "services.sh"}
 
 

@@ -64,6 +64,22 @@ if unshare -rm true 2>/dev/null; then
 	says 'token: lab-hsm'
 	succeeds "p11tool finds the tokens by configuration" unshare -rm "$T/configured" p11tool --list-tokens
 	says 'token=lab-hsm'
+	note "its file as it is installed, and its advice taken"
+	sed "s,^module: .*,module: $P11_MODULE," "$B/module/vouchsafe.module" >"$T/modules/vouchsafe.module"
+	succeeds "p11tool finds the tokens by the installed file" unshare -rm "$T/configured" p11tool --list-tokens
+	says 'token=lab-hsm'
+	seen_by_p11tool() { unshare -rm "$T/configured" p11tool --list-tokens 2>/dev/null | grep -q 'token=lab-vault'; }
+	sed -i 's/^#enable-in/enable-in/' "$T/modules/vouchsafe.module"
+	succeeds "with enable-in those who are named see it" seen_by_p11tool
+	sed -i 's/^enable-in: .*/enable-in: nginx/' "$T/modules/vouchsafe.module"
+	try cmd seen_by_p11tool
+	[ $RC != 0 ] || fail "p11tool sees a module that is for nginx"
+	ok "  and others do not"
+	sed -i 's/^enable-in: .*/disable-in: p11tool/' "$T/modules/vouchsafe.module"
+	try cmd seen_by_p11tool
+	[ $RC != 0 ] || fail "p11tool sees a module that is not for it"
+	ok "with disable-in those who are named do not"
+	printf 'module: %s\ncritical: no\n' "$P11_MODULE" >"$T/modules/vouchsafe.module"
 	M=$PROXY
 	signs "the proxy signs" unshare -rm "$T/configured"
 	tampered pcr 4
