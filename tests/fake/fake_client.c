@@ -294,6 +294,25 @@ fake_revoke(enum vs_code reason)
 	agent.page->state = VS_PAGE_REVOKED;
 }
 
+/* For who makes more leases than a process may have mappings; the module must be finalised. */
+enum { LEASES_MAX = 1024 };
+static struct {
+	void *page, *uses;
+} leases[LEASES_MAX];
+static size_t n_leases;
+
+void
+fake_forget_leases(void)
+{
+	for (size_t i = 0; i < n_leases; i++) {
+		munmap(leases[i].page, VS_PAGE_BYTES);
+		munmap(leases[i].uses, VS_USES_BYTES);
+	}
+	n_leases = 0;
+	agent.page = NULL;
+	agent.uses = NULL;
+}
+
 void
 fake_extend_lease(int64_t ms)
 {
@@ -463,6 +482,10 @@ vs_client_need(struct vs_client *c, size_t token, const char *pin, size_t pin_le
 		a->page = g->page;
 		g->uses = a->uses = mmap(NULL, VS_USES_BYTES, PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (n_leases < LEASES_MAX) {
+			leases[n_leases].page = g->page;
+			leases[n_leases++].uses = g->uses;
+		}
 		*ret = g;
 	}
 	pthread_mutex_unlock(&lock);

@@ -51,6 +51,8 @@ void fake_reset(void);
 /* The lease's end, as the agent would write it. */
 void fake_revoke(enum vs_code reason);
 void fake_end_lease(void);
+/* Unmap the pages of all leases so far; nobody may look at one any more. */
+void fake_forget_leases(void);
 void fake_extend_lease(int64_t ms);
 /* How often the module says it used this key under the last lease. */
 uint64_t fake_uses(const char *name);

@@ -17,6 +17,7 @@ calls_agent(void)
 void
 calls_reset(void)
 {
+	fake_forget_leases();
 	fake_reset();
 }
 
