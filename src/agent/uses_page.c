@@ -115,13 +115,13 @@ is_dead(const struct vs_uses_page *p)
  * is told as such and counts for nothing. Mapped only while they are read, so that thousands of
  * processes do not add up to memory of the agent; without room for it the next reading sees all.
  */
-static void
+static bool
 read_page(struct vs_uses_book *b, struct vs_uses_page *p)
 {
 	void *m = mmap(NULL, VS_USES_BYTES, PROT_READ, MAP_SHARED, p->fd, 0);
 
 	if (m == MAP_FAILED)
-		return;
+		return false;
 	for (size_t i = 0; i < p->n_keys; i++) {
 		struct vs_uses_key *k = &p->keys[i];
 		const uint64_t now = vs_uses_sum(m, k->no);
@@ -132,6 +132,7 @@ read_page(struct vs_uses_book *b, struct vs_uses_page *p)
 		vs_uses_add_sum(b, p, k, more > INT64_MAX ? 0 : more, more > INT64_MAX);
 	}
 	(void)munmap(m, VS_USES_BYTES);
+	return true;
 }
 
 void
@@ -141,11 +142,10 @@ vs_uses_read_all(struct vs_uses_book *b, bool dead_only)
 		struct vs_uses_page *p = *at;
 		/* Before reading: what it counts after that is seen the next time. */
 		const bool dead = is_dead(p);
-		if (dead || !dead_only)
-			read_page(b, p);
+		const bool read = (dead || !dead_only) && read_page(b, p);
 		const bool over = p->ended && !dead_only;
 		p->ended = p->lease_serial != b->lease_serial;
-		if (!dead && !over) {
+		if (!read || (!dead && !over)) {
 			at = &p->next;
 			continue;
 		}
