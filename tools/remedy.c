@@ -8,7 +8,7 @@ static const struct {
 	enum vs_code code;
 	const char *text;
 } remedies[] = {
-	{VS_E_USAGE, "read the sentence: it names what was asked and what is possible"},
+	{VS_E_USAGE, "`vouchsafe COMMAND --help` says how it is used"},
 	{VS_E_NOT_FOUND,
 		"`vouchsafe status` lists tokens; `pkcs11-tool --list-objects` lists "
 		"keys; compare with `keys` in the token's section"},
@@ -53,7 +53,9 @@ static const struct {
 	{VS_E_CONNECT,
 		"name resolution, route, firewall; a proxy must be set by `proxy`, the "
 		"environment is not asked"},
-	{VS_E_TIMEOUT, "as 500; for a slow link raise `connect-timeout` and `request-timeout`"},
+	{VS_E_TIMEOUT,
+		"name resolution, route, firewall; for a slow link raise `connect-timeout` "
+		"and `request-timeout`"},
 	{VS_E_TLS,
 		"the certificate does not lead to `ca-bundle`, or names another host: "
 		"often a proxy that breaks TLS"},
