@@ -8,7 +8,7 @@
 
 #include "evidence/tpm_impl.h"
 
-enum { TRANSPORT_BITS = 2048, TRANSPORT_BYTES = 256 };
+enum { TRANSPORT_BITS = 2048, TRANSPORT_BYTES = 256, POLICY_TRIES = 8 };
 
 static vs_rc
 put_public(const TPM2B_PUBLIC *public, struct vs_buf *ret, struct vs_err *err)
@@ -248,7 +248,12 @@ fail_decrypt(struct vs_tpm *tpm, TSS2_RC rc, struct vs_err *err)
 {
 	/* Format-one codes carry the parameter's number in bits 8-11 and, for sessions, bit 11. */
 	const TSS2_RC code = vs_tpm_code(rc);
-	if (code == TPM2_RC_PCR_CHANGED || (code & ~0xF00U) == (TPM2_RC_POLICY_FAIL & ~0xF00U))
+	if (code == TPM2_RC_PCR_CHANGED)
+		VS_FAIL_N(err, TPM, rc,
+			"PCRs are extended faster than the TPM uses the transport key (%d times in "
+			"a row); try again",
+			POLICY_TRIES);
+	if ((code & ~0xF00U) == (TPM2_RC_POLICY_FAIL & ~0xF00U))
 		VS_FAIL_N(err, REFUSED_BINDING, rc,
 			"a PCR changed since the attestation: the machine is not any more in the "
 			"state it "
@@ -275,20 +280,25 @@ vs_tpm_rsa_decrypt(struct vs_tpm *tpm, uint32_t key, uint32_t mask, enum vs_unwr
 			ciphertext.n);
 	TPM2B_PUBLIC_KEY_RSA in = {.size = TRANSPORT_BYTES};
 	memcpy(in.buffer, ciphertext.p, TRANSPORT_BYTES);
-	TPMI_SH_AUTH_SESSION session = 0;
-	VS_TRY(start_policy(tpm, mask, &session, err));
-	const TSS2L_SYS_AUTH_COMMAND auth = {
-		.count = 1,
-		.auths = {{.sessionHandle = session,
-			.sessionAttributes = TPMA_SESSION_CONTINUESESSION}},
-	};
 	const TPM2B_DATA label = {0};
 	TPM2B_PUBLIC_KEY_RSA message = {0};
 	TSS2L_SYS_AUTH_RESPONSE answers = {0};
-	TSS2_RC rc;
-	VS_TPM_RUN(tpm, rc,
-		Tss2_Sys_RSA_Decrypt(tpm->sys, key, &auth, &in, &how, &label, &message, &answers));
-	vs_tpm_flush(tpm, session);
+	TSS2_RC rc = TPM2_RC_PCR_CHANGED;
+	/* A session has seen all PCRs, so that one which is not ours ends it, too: see once more.
+	 */
+	for (int i = 0; i < POLICY_TRIES && vs_tpm_code(rc) == TPM2_RC_PCR_CHANGED; i++) {
+		TPMI_SH_AUTH_SESSION session = 0;
+		VS_TRY(start_policy(tpm, mask, &session, err));
+		const TSS2L_SYS_AUTH_COMMAND auth = {
+			.count = 1,
+			.auths = {{.sessionHandle = session,
+				.sessionAttributes = TPMA_SESSION_CONTINUESESSION}},
+		};
+		VS_TPM_RUN(tpm, rc,
+			Tss2_Sys_RSA_Decrypt(
+				tpm->sys, key, &auth, &in, &how, &label, &message, &answers));
+		vs_tpm_flush(tpm, session);
+	}
 	vs_rc out = VS_OK;
 	if (rc != TSS2_RC_SUCCESS)
 		out = fail_decrypt(tpm, rc, err);

@@ -303,6 +303,59 @@ key_values_and_quote_are_of_one_moment(void **state)
 	src.ops->close(src.self);
 }
 
+static atomic_uint extended_pcr;
+
+static void
+extend_before_decryption(struct swtpm *t, uint32_t code, int fd)
+{
+	(void)t;
+	if (code == 0x159 && atomic_load(&extends_left) > 0) {
+		atomic_fetch_sub(&extends_left, 1);
+		swtpm_extend(fd, atomic_load(&extended_pcr));
+	}
+}
+
+/* The kernel measures files at any moment; only the PCRs of the policy decide. */
+static void
+a_pcr_of_others_may_change_between_session_and_decryption(void **state)
+{
+	(void)state;
+	static const struct {
+		int times;
+		unsigned pcr;
+		enum vs_code code;
+	} cases[] = {
+		{1, 10, VS_E_OK},
+		{7, 10, VS_E_OK},
+		{1000, 10, VS_E_TPM},
+		{0, 10, VS_E_OK},
+		{1, 3, VS_E_REFUSED_BINDING},
+	};
+	struct vs_evidence_src src;
+	struct vs_evidence ev = {0};
+	struct vs_err err = {0};
+	uint8_t nonce[VS_NONCE_BYTES], wrapped[256];
+	open_source(&src);
+	make_nonce(nonce);
+	assert_ok(src.ops->collect(src.self, nonce, in_ms(20000), &ev, &err), &err);
+	encrypt(&ev, RSA_PKCS1_OAEP_PADDING, EVP_sha256(), "secret", wrapped);
+	machine.before = extend_before_decryption;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct vs_secret out = {0};
+		atomic_store(&extended_pcr, cases[i].pcr);
+		atomic_store(&extends_left, cases[i].times);
+		const vs_rc rc = src.ops->unwrap(src.self, VS_UNWRAP_OAEP_SHA256,
+			(struct vs_bytes){wrapped, 256}, arena, &out, &err);
+		assert_int_equal(rc.code, cases[i].code);
+		assert_int_equal(out.p != NULL, cases[i].code == VS_E_OK);
+		vs_secret_done(&out);
+	}
+	machine.before = NULL;
+	atomic_store(&extends_left, 0);
+	vs_evidence_done(&ev);
+	src.ops->close(src.self);
+}
+
 /* ---- structures that the same key signs ----------------------------------------------------- */
 
 static void
@@ -834,6 +887,7 @@ main(void)
 		cmocka_unit_test(unwraps_rsaes_and_oaep_inside_the_tpm),
 		cmocka_unit_test(refuses_to_unwrap_before_collecting),
 		cmocka_unit_test(refuses_to_unwrap_after_a_pcr_changed_and_names_it),
+		cmocka_unit_test(a_pcr_of_others_may_change_between_session_and_decryption),
 		cmocka_unit_test(key_values_and_quote_are_of_one_moment),
 		cmocka_unit_test(only_the_quote_that_was_asked_for_is_one),
 		cmocka_unit_test(an_old_report_is_read_again_until_it_is_new),
