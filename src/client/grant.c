@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "client/grant.h"
+#include "base/race.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -76,7 +77,7 @@ vs_grant_ref(struct vs_grant *g)
 void
 vs_grant_unref(struct vs_grant *g)
 {
-	if (!g || atomic_fetch_sub_explicit(&g->refs, 1, memory_order_acq_rel) != 1)
+	if (!g || !VS_LAST_REF(g))
 		return;
 	union {
 		const struct vs_page *page;

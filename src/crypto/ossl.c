@@ -90,7 +90,7 @@ vs_ossl_ref(struct vs_ossl *o)
 void
 vs_ossl_unref(struct vs_ossl *o)
 {
-	if (o != NULL && atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) == 1)
+	if (o != NULL && VS_LAST_REF(o))
 		ossl_free(o);
 }
 

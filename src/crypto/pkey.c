@@ -7,6 +7,7 @@
 #include <openssl/core_names.h>
 
 #include "base/codec.h"
+#include "base/race.h"
 #include "crypto/der.h"
 #include "crypto/internal.h"
 
@@ -37,7 +38,7 @@ vs_pkey_ref(struct vs_pkey *k)
 void
 vs_pkey_unref(struct vs_pkey *k)
 {
-	if (k == NULL || atomic_fetch_sub_explicit(&k->refs, 1, memory_order_acq_rel) != 1)
+	if (k == NULL || !VS_LAST_REF(k))
 		return;
 	if (!vs_ossl_gone())
 		EVP_PKEY_free(k->evp);

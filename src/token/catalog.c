@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/race.h"
 #include "crypto/pkey.h"
 
 /* ---- identities ----------------------------------------------------------------------------- */
@@ -127,7 +128,7 @@ vs_catalog_ref(struct vs_catalog *c)
 void
 vs_catalog_unref(struct vs_catalog *c)
 {
-	if (c == NULL || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
+	if (c == NULL || !VS_LAST_REF(c))
 		return;
 	for (size_t i = 0; i < c->n; i++)
 		vs_pkey_unref(atomic_load(&c->objects[i].pkey));

@@ -20,7 +20,7 @@ vs_ukey_ref(struct vs_ukey *u)
 void
 vs_ukey_unref(struct vs_ukey *u)
 {
-	if (u == NULL || atomic_fetch_sub_explicit(&u->refs, 1, memory_order_acq_rel) != 1)
+	if (u == NULL || !VS_LAST_REF(u))
 		return;
 	vs_pkey_unref(u->pkey);
 	vs_grant_unref(u->grant);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/codec.h"
+#include "base/race.h"
 #include "crypto/pkey.h"
 #include "token/catalog.h"
 #include "token/schema.h"
@@ -105,7 +106,7 @@ vs_object_unref(struct vs_object *o)
 		vs_catalog_unref(o->catalog);
 		return;
 	}
-	if (atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) != 1)
+	if (!VS_LAST_REF(o))
 		return;
 	vs_pkey_unref(atomic_load(&o->pkey));
 	vs_attrs_done(&o->attrs);
