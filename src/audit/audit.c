@@ -177,10 +177,30 @@ put_last(struct vs_audit *a, const char *word, struct vs_buf *body, struct vs_er
 		a->last.log_id, word, (unsigned long long)a->last.seq, word, a->last.hash);
 }
 
+/*
+ * The place in the lock is of the writer before us, whoever it was. Of the same log what we saw may
+ * be later, after a crash of the machine, and what a checkpoint saw is true of any copy that was
+ * put back.
+ */
+static void
+learn_place(struct vs_audit *a)
+{
+	struct vs_chain_link place;
+
+	if (!vs_audit_read_place(a, &place))
+		return;
+	const bool same = a->known && strcmp(place.log_id, a->last.log_id) == 0;
+	if (same && (a->hearsay || place.seq < a->last.seq))
+		return;
+	a->last = place;
+	a->known = true;
+}
+
 /* The first record of an empty file. What we know of the file before it is said here. */
 static vs_rc
 start_chain(struct vs_audit *a, struct vs_err *err)
 {
+	learn_place(a);
 	VS_CLEANUP(vs_buf_done) struct vs_buf body = {.max = 1024};
 	struct vs_chain_link before = a->last;
 	uint8_t id[16];
@@ -193,11 +213,26 @@ start_chain(struct vs_audit *a, struct vs_err *err)
 	vs_hex_str(id, sizeof id, a->last.log_id, sizeof a->last.log_id);
 	memcpy(a->last.hash, vs_chain_zero, sizeof a->last.hash);
 	const vs_rc rc = append_record(a, vs_buf_view(&body), err);
-	if (vs_failed(rc))
+	if (vs_failed(rc)) {
 		a->last = before;
-	else
-		a->known = true;
-	return rc;
+		return rc;
+	}
+	a->known = true;
+	vs_audit_note_place(a, true);
+	return VS_OK;
+}
+
+/*
+ * Another log under this name is the next one after a rotation if it ends where the writer before
+ * us left it, which the lock says.
+ */
+static bool
+rotated(const struct vs_audit *a, const struct vs_chain_link *found)
+{
+	struct vs_chain_link place;
+
+	return vs_audit_read_place(a, &place) && strcmp(place.log_id, found->log_id) == 0 &&
+		place.seq == found->seq && strcmp(place.hash, found->hash) == 0;
 }
 
 /*
@@ -213,7 +248,7 @@ note_loss(struct vs_audit *a, const struct vs_chain_link *found, struct vs_err *
 	const bool there = same &&
 		(found->seq > a->last.seq ||
 			(found->seq == a->last.seq && strcmp(found->hash, a->last.hash) == 0));
-	if (!a->known || there || (a->hearsay && !same)) {
+	if (!a->known || there || (!same && (a->hearsay || rotated(a, found)))) {
 		a->last = *found;
 		a->known = true;
 		a->hearsay = false;
@@ -320,6 +355,8 @@ with_lock(struct vs_audit *a, const struct vs_bytes *bodies, size_t n, int64_t d
 	vs_rc rc = find_place(a, err);
 	if (!vs_failed(rc) && n != 0)
 		rc = append_records(a, bodies, n, err);
+	if (!vs_failed(rc))
+		vs_audit_note_place(a, false);
 	vs_audit_unlock(a);
 	return rc;
 }

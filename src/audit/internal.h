@@ -46,6 +46,10 @@ void vs_audit_forget_file(struct vs_audit *a);
 VS_RC
 vs_audit_pause(struct vs_audit *a, int64_t deadline_boot_ns, const char *what, struct vs_err *err);
 void vs_audit_sync_directory(const char *path);
+/* The lock is held. a->last is the last record: for whoever starts the next file. */
+void vs_audit_note_place(struct vs_audit *a, bool durable);
+/* What was noted last; log id, seq, hash. False: nothing that could be one. */
+bool vs_audit_read_place(const struct vs_audit *a, struct vs_chain_link *ret);
 
 /* ---- tail.c ------------------------------------------------------------------------------ */
 

@@ -2,10 +2,14 @@
 /*
  * Opening the log under its name, and the lock of its writers. The lock is a file of its own,
  * PATH.lock, which only those can open who may write the log: a reader of the log cannot hold it.
+ * It holds the place of the last record, so that whoever is first after a rotation can name it:
+ * one line "log-id seq hash", seq in 20 digits.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -18,6 +22,11 @@
 enum {
 	REOPEN_MAX = 16, /* times that a file may be replaced while we look */
 	LOCK_PAUSE_NS = 2000000,
+	SEQ_DIGITS = 20,
+	PLACE_ID = 32,
+	PLACE_SEQ = PLACE_ID + 1,
+	PLACE_HASH = PLACE_SEQ + SEQ_DIGITS + 1,
+	PLACE_BYTES = PLACE_HASH + 64 + 1,
 };
 
 void
@@ -191,4 +200,48 @@ vs_audit_unlock(struct vs_audit *a)
 {
 	if (a->lock_fd >= 0)
 		(void)flock(a->lock_fd, LOCK_UN);
+}
+
+/* ---- the place of the last record -------------------------------------------------------- */
+
+void
+vs_audit_note_place(struct vs_audit *a, bool durable)
+{
+	char line[PLACE_BYTES + 1];
+
+	(void)snprintf(line, sizeof line, "%.32s %020" PRIu64 " %.64s\n", a->last.log_id,
+		a->last.seq, a->last.hash);
+	/* Without it the next file names an older record, or none; no record depends on it. */
+	if (pwrite(a->lock_fd, line, PLACE_BYTES, 0) != PLACE_BYTES ||
+		(durable && fsync(a->lock_fd) != 0))
+		vs_log(&a->log, VS_LOG_WARN, "audit",
+			"%s: the place of the last record cannot be noted", a->lock_path);
+}
+
+static bool
+all_of(const char *p, size_t n, const char *alphabet)
+{
+	return strspn(p, alphabet) >= n;
+}
+
+bool
+vs_audit_read_place(const struct vs_audit *a, struct vs_chain_link *ret)
+{
+	static const char hex[] = "0123456789abcdef";
+	char line[PLACE_BYTES + 1] = "";
+
+	if (pread(a->lock_fd, line, PLACE_BYTES, 0) != PLACE_BYTES ||
+		!all_of(line, PLACE_ID, hex) || line[PLACE_ID] != ' ' ||
+		!all_of(line + PLACE_SEQ, SEQ_DIGITS, "0123456789") ||
+		line[PLACE_HASH - 1] != ' ' || !all_of(line + PLACE_HASH, 64, hex) ||
+		line[PLACE_BYTES - 1] != '\n')
+		return false;
+	errno = 0;
+	const uint64_t seq = strtoull(line + PLACE_SEQ, NULL, 10);
+	if (errno != 0 || seq == 0)
+		return false;
+	*ret = (struct vs_chain_link){.seq = seq, .lab = a->lab};
+	memcpy(ret->log_id, line, PLACE_ID);
+	memcpy(ret->hash, line + PLACE_HASH, 64);
+	return true;
 }

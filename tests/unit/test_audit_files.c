@@ -99,6 +99,41 @@ a_missing_doubled_or_swapped_file_is_found(void **state)
 }
 
 /* The next file knows which record was the last one: a cut end is found without any checkpoint. */
+/* A rotation is seen by each writer at its own time, and by a new one not at all. */
+static void
+whoever_writes_first_after_a_rotation_names_the_last_record(void **state)
+{
+	struct world *w = *state;
+	struct three t;
+	struct vs_audit *a = open_log(w), *b = open_log(w);
+
+	for (int i = 0; i < 3; i++) {
+		(void)snprintf(t.path[i], sizeof t.path[i], "%s/%d", w->dir, i + 1);
+		t.list[i] = t.path[i];
+	}
+	(void)snprintf(t.path[2], sizeof t.path[2], "%s", w->path);
+	add_n(a, 2);
+	add_n(b, 1);
+	rotate(w, t.path[0]);
+	add_n(b, 2); /* first, and knows more of the old file than the other */
+	add_n(a, 1);
+	assert_false(log_has(w, "\"event\":\"loss\""));
+	rotate(w, t.path[1]);
+	struct vs_audit *c = open_log(w); /* knows nothing of its own */
+	add_n(c, 1);
+	add_n(b, 1);
+	add_n(a, 1);
+	assert_false(log_has(w, "\"event\":\"loss\""));
+	const struct vs_audit_report r = verify(t.list, 3, NULL);
+	if (!r.ok)
+		fail_msg("file %zu line %llu: %s", r.bad_file, (unsigned long long)r.bad_line,
+			r.reason);
+	vs_audit_close(a);
+	vs_audit_close(b);
+	vs_audit_close(c);
+	drop_three(&t);
+}
+
 static void
 the_end_of_a_rotated_file_is_proven_by_the_next_one(void **state)
 {
@@ -258,6 +293,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		LOG_TEST(rotated_files_are_one_chain),
 		LOG_TEST(a_missing_doubled_or_swapped_file_is_found),
+		LOG_TEST(whoever_writes_first_after_a_rotation_names_the_last_record),
 		LOG_TEST(the_end_of_a_rotated_file_is_proven_by_the_next_one),
 		LOG_TEST(a_checkpoint_is_of_the_last_file),
 		LOG_TEST(what_was_noted_earlier_is_looked_for),
