@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # A machine whose volumes open only while it is what it was: a virtual machine with UEFI firmware,
 # Secure Boot, shim, GRUB and kernel of Debian, all of which measure themselves into an emulated TPM;
-# attestation service and vault are the lab's. One volume is opened in the initramfs, one by systemd.
+# attestation service and vault are the lab's. One volume is opened in the initramfs, one by systemd's
+# unit, and one by systemd's own tools, which know nothing but PKCS#11.
 # usage: guest.sh FOLDER-OF-DEBS BUILD-FOLDER [ROOT-TAR]
 # Needs root, a package mirror, qemu-system-x86, ovmf, mtools, cryptsetup-bin, curl, swtpm; no KVM.
 # GUEST_ACCEL (tcg) and GUEST_KEEP (a folder for the consoles) may be set.
@@ -46,7 +47,7 @@ quietly "the package lists" apt-get update -q
 mkdir -p "$R/tmp/debs"
 for p in libvouchsafe-pkcs11 vouchsafe-agent vouchsafe vouchsafe-initramfs; do cp "$debs/${p}"_*.deb "$R/tmp/debs/"; done
 quietly "installing" sh -c 'apt-get install -y -q --no-install-recommends /tmp/debs/*.deb linux-image-cloud-amd64 initramfs-tools \
-	systemd-sysv udev tpm-udev cryptsetup-initramfs cryptsetup socat kmod && cd /tmp && apt-get download -q shim-signed grub-efi-amd64-signed &&
+	systemd-sysv udev tpm-udev cryptsetup-initramfs cryptsetup libp11-kit0 socat kmod && cd /tmp && apt-get download -q shim-signed grub-efi-amd64-signed &&
 	for d in shim-signed_*.deb grub-efi-amd64-signed_*.deb; do dpkg-deb -x $d /tmp/boot; done; rm -rf /tmp/debs /tmp/*.deb; apt-get clean'
 kernel=$(basename "$R"/boot/vmlinuz-*)
 ok "packages, kernel ${kernel#vmlinuz-}, $(($(date +%s) - begin)) s"
@@ -165,13 +166,13 @@ umount -R -l "$R/dev"
 truncate -s 1500M "$disks/root"
 mke2fs -q -t ext4 -d "$R" "$disks/root" || fail "the root's image"
 mount -t proc proc "$R/proc"
-for d in secret data; do
+for d in secret data plain; do
 	truncate -s 48M "$disks/$d"
 	printf recovery-passphrase | cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 "$disks/$d" -
 done
 mkfifo "$W/keys"
 exec 3<>"$W/keys"
-ok "disks: ESP, root, two LUKS2 volumes with a recovery passphrase, $(($(date +%s) - begin)) s"
+ok "disks: ESP, root, three LUKS2 volumes with a recovery passphrase, $(($(date +%s) - begin)) s"
 
 # ---- booting -------------------------------------------------------------------------------------
 start() { # NAME VARS [options of qemu]: in the background, console in $W/NAME.console
@@ -185,6 +186,7 @@ start() { # NAME VARS [options of qemu]: in the background, console in $W/NAME.c
 		-drive if=pflash,format=raw,unit=0,file="$CODE",readonly=on -drive if=pflash,format=raw,unit=1,file="$W/vars" \
 		-drive file="$disks/esp",format=raw,if=virtio,readonly=on -drive file="$disks/root",format=raw,if=virtio,cache=unsafe \
 		-drive file="$disks/secret",format=raw,if=virtio -drive file="$disks/data",format=raw,if=virtio \
+		-drive file="$disks/plain",format=raw,if=virtio \
 		-chardev socket,id=c,path="$W/lab/tpm.sock" -tpmdev emulator,id=t,chardev=c -device tpm-tis,tpmdev=t \
 		-object rng-random,id=r,filename=/dev/urandom -device virtio-rng-pci,rng=r \
 		-serial stdio "$@" <"$W/keys" >"$W/$boot.console" 2>"$W/$boot.qemu" &
@@ -223,6 +225,7 @@ start first OVMF_VARS_4M.ms.fd $(nic)
 until_said 400 '^GUEST policy '
 text | sed -n 's/^GUEST policy //p' | base64 -d >"$W/policy.json"
 "$LAB" key create volume --type rsa-2048 --policy "$W/policy.json" --dir "$W/lab" >/dev/null || fail "no key"
+"$LAB" certificate issue volume --dir "$W/lab" >/dev/null || fail "no certificate"
 echo go >&3
 down
 must "booted with Secure Boot" '^GUEST boot plain secure-boot 1'
@@ -231,6 +234,8 @@ for d in secret data; do
 	fingerprint=$(text | sed -n "s/^GUEST fingerprint $d //p")
 	eval "$d=\$fingerprint"
 done
+must "systemd-cryptenroll enrols the third" '^GUEST enrolled plain'
+must "  which has a file" '^GUEST filled plain'
 # What an administrator does next: name the volume for the initramfs, and make that anew.
 cp "$W/policy.json" "$c/"
 hook_refuses() { # what, the sentence
@@ -264,6 +269,7 @@ opens() { # NAME
 	must "  with dm-crypt, and its file is there" '^GUEST read secret: contents of secret'
 	must "systemd opened the other when the network was there" '^GUEST read data: contents of data'
 	must "  and closes it when it is told to" '^GUEST closed data by'
+	must "systemd-cryptsetup opened the third by pkcs11-uri=" '^GUEST read plain: contents of plain'
 	must "the audit log of the initramfs is kept and whole" '^GUEST audit /var/log/vouchsafe/initramfs-.* 2 granted, 0 refused, verify 0'
 	never "nobody was asked for a passphrase" 'Please unlock disk'
 }
@@ -279,6 +285,7 @@ stays_shut() { # NAME VARS REASON: what is said on the console and by vouchsafe 
 	must "  with status 1, refused" '^GUEST open data: status 1'
 	must "  and vouchsafe status says why" "^GUEST status: .*$3"
 	must "  its recovery key opens it, too" '^GUEST read data: contents of data'
+	must "systemd-cryptsetup opens nothing" '^GUEST closed plain'
 	must "the refusal is in the initramfs's audit log" '^GUEST audit /var/log/vouchsafe/initramfs-.* 0 granted, 1 refused, verify 0'
 }
 opens second

@@ -18,6 +18,11 @@ policy() { # the release policy for this machine as it has booted: Secure Boot, 
 		{"claim":"x-ms-azurevm-attested-pcr-values.pcr8","equals":"$pcr8"}]}]}
 	EOT
 }
+fill() { # NAME DEVICE
+	printf %s "$recovery" | cryptsetup open --key-file - "$2" tmp && mkfs.ext4 -q /dev/mapper/tmp &&
+		mount /dev/mapper/tmp /mnt && echo "contents of $1" >/mnt/file && umount /mnt && cryptsetup close tmp &&
+		say "filled $1"
+}
 enrol() { # NAME DEVICE
 	printf '%s\n' "$recovery" | vouchsafe volume enroll --token $token --key $key --passphrase-fd 0 "$2" >/run/enrol 2>&1
 	rc=$?
@@ -26,9 +31,12 @@ enrol() { # NAME DEVICE
 	fingerprint=$(sed -n 's/^fingerprint //p' /run/enrol)
 	printf 'DEVICE=%s\nEXPECT=%s\nWAIT=60s\n' "$2" "$fingerprint" >/etc/vouchsafe/volumes/$1.conf
 	say "fingerprint $1 $fingerprint"
-	printf %s "$recovery" | cryptsetup open --key-file - "$2" tmp && mkfs.ext4 -q /dev/mapper/tmp &&
-		mount /dev/mapper/tmp /mnt && echo "contents of $1" >/mnt/file && umount /mnt && cryptsetup close tmp &&
-		say "filled $1"
+	fill "$1" "$2"
+}
+# systemd's own tools find the token by p11-kit, and the key by what they wrote into the header.
+attach_plain() {
+	timeout 90 /lib/systemd/systemd-cryptsetup attach plain /dev/vde - pkcs11-uri=auto,headless=true,token-timeout=30s </dev/null
+	say "systemd-cryptsetup: status $?"
 }
 look() { # NAME: really dm-crypt, and the file comes back
 	dmsetup table "$1" 2>/dev/null | grep -q ' crypt aes-xts-plain64 ' || { say "closed $1"; return 1; }
@@ -44,9 +52,14 @@ if [ ! -e /etc/vouchsafe/policy.json ]; then
 	say "answer $answer"
 	enrol secret /dev/vdc
 	enrol data /dev/vdd
+	PASSWORD=$recovery systemd-cryptenroll --pkcs11-token-uri="pkcs11:token=$token;object=$key" /dev/vde &&
+		say "enrolled plain"
+	fill plain /dev/vde
 	systemctl -q enable vouchsafe-volume@data.service
 else
 	look secret
+	attach_plain
+	look plain
 	if ! look data; then
 		vouchsafe volume open --test --expect "$(sed -n 's/^EXPECT=//p' /etc/vouchsafe/volumes/data.conf)" /dev/vdd
 		say "open data: status $?"
