@@ -113,6 +113,9 @@ mkdir -m 777 "$T/volume"
 chmod 777 "$D"
 VOUCHSAFE_AGENT="$B/vouchsafe-agent" "$S/conf/kubernetes/agent.sh" "$VOUCHSAFE_CONF" "$D/agent.sock" "$T/volume/state" "$T/volume/log" 2>"$T/agent.log" &
 AGENT_PID=$!
+# The lab's configuration lies in that folder, too, and is believed when the folder is closed.
+closed() { [ "$(stat -c %a "$D")" = 755 ]; }
+until_true 30 closed || fail "the entry point does not close its folders"
 status_is 0 "the gate of the pod" "$VOUCHSAFE" gate --agent --timeout 5m --lab
 says 'lab-vault: granted \(agent\)'
 status_is 0 "the probe of the pod" "$VOUCHSAFE" status --agent
