@@ -101,6 +101,19 @@ scan_separator(struct scan *s, const struct vs_event *e, bool normal)
 		give_up(s, "PCR 7 has a second separator");
 }
 
+/* shim measures the data without its last byte. */
+static bool
+authority_is_measured(const struct vs_event *e, enum vs_hash bank)
+{
+	struct vs_event shorter = *e;
+	if (vs_event_data_is_measured(e, bank))
+		return true;
+	if (shorter.data.n <= VARIABLE_HEAD)
+		return false;
+	shorter.data.n--;
+	return vs_event_data_is_measured(&shorter, bank);
+}
+
 /* Before the separator: keys and settings; nothing may claim to be the variable again. */
 static void
 scan_early(struct scan *s, const struct vs_event *e)
@@ -115,7 +128,11 @@ scan_early(struct scan *s, const struct vs_event *e)
 			give_up(s, "the variable SecureBoot is measured twice");
 		return;
 	case VS_EV_VARIABLE_AUTHORITY:
-		return; /* of a driver or option ROM: not the boot loader's */
+		/* Of a driver or option ROM. Unproven, it could be an action under another label.
+		 */
+		if (!authority_is_measured(e, s->bank) || !read_variable(e->data, &v))
+			give_up(s, "an authority before the separator is not what was measured");
+		return;
 	case VS_EV_EFI_ACTION:
 		if (!s->broken && !s->insecure)
 			snprintf(s->out->why, sizeof s->out->why,
@@ -124,19 +141,6 @@ scan_early(struct scan *s, const struct vs_event *e)
 		return;
 	default: give_up(s, "PCR 7 has an event of type %x before its separator", e->type);
 	}
-}
-
-/* shim measures the data without its last byte. */
-static bool
-authority_is_measured(const struct vs_event *e, enum vs_hash bank)
-{
-	struct vs_event shorter = *e;
-	if (vs_event_data_is_measured(e, bank))
-		return true;
-	if (shorter.data.n <= VARIABLE_HEAD)
-		return false;
-	shorter.data.n--;
-	return vs_event_data_is_measured(&shorter, bank);
 }
 
 static void

@@ -263,6 +263,9 @@ enum forgery {
 	ERROR_SEPARATOR,
 	NO_SEPARATOR,
 	DEBUG_ACTION,
+	HIDDEN_ACTION,
+	HIDDEN_WITH_ITS_DATA,
+	DRIVER_AUTHORITY,
 	UNKNOWN_EVENT,
 	FORGERIES
 };
@@ -293,6 +296,14 @@ forge(enum forgery how, struct vs_buf *log)
 	if (how == DEBUG_ACTION)
 		put_event(log, 7, VS_EV_EFI_ACTION, vs_bytes_str("UEFI Debug Mode"),
 			vs_bytes_str("UEFI Debug Mode"));
+	/* The debug mode was measured; the label says that a driver's key was. */
+	if (how == HIDDEN_ACTION)
+		put_event(log, 7, VS_EV_VARIABLE_AUTHORITY, vs_bytes_str("UEFI Debug Mode"), vpk);
+	if (how == HIDDEN_WITH_ITS_DATA)
+		put_event(log, 7, VS_EV_VARIABLE_AUTHORITY, vs_bytes_str("UEFI Debug Mode"),
+			vs_bytes_str("UEFI Debug Mode"));
+	if (how == DRIVER_AUTHORITY)
+		put_event(log, 7, VS_EV_VARIABLE_AUTHORITY, vpk, vpk);
 	if (how == UNKNOWN_EVENT)
 		put_event(log, 7, 0x1234, normal, vs_bytes_str("x"));
 	if (how == RELABELLED_SEPARATOR) {
@@ -325,8 +336,8 @@ secure_boot_cannot_be_forged_by_order_type_or_data(void **state)
 		forge((enum forgery)how, &log);
 		assert_ok(vs_eventlog_secure_boot(vs_buf_view(&log), VS_HASH_SHA256, &sb, &err),
 			&err);
-		const enum vs_tristate want = how == HONEST_ON     ? VS_YES
-			: how == HONEST_OFF || how == DEBUG_ACTION ? VS_NO
+		const enum vs_tristate want = how == HONEST_ON || how == DRIVER_AUTHORITY ? VS_YES
+			: how == HONEST_OFF || how == DEBUG_ACTION                        ? VS_NO
 								   : VS_UNKNOWN;
 		if (sb.state != want || (want == VS_UNKNOWN && sb.why[0] == '\0'))
 			fail_msg("forgery %d: %d (%s)", how, sb.state, sb.why);
