@@ -152,13 +152,27 @@ read_agile(struct vs_eventlog *log, struct vs_event *ret, struct vs_err *err)
 	return VS_OK;
 }
 
+/* How much of the end is fill bytes: areas for logs are larger than the logs. */
+static size_t
+fill_of(struct vs_bytes b)
+{
+	const uint8_t last = b.n != 0 ? b.p[b.n - 1] : 1;
+	size_t n = 0;
+	if (last != 0 && last != 0xFF)
+		return 0;
+	while (n < b.n && b.p[b.n - 1 - n] == last)
+		n++;
+	return n;
+}
+
 vs_rc
 vs_eventlog_open(struct vs_bytes bytes, struct vs_eventlog *ret, struct vs_err *err)
 {
 	if (bytes.n > VS_EVENTLOG_MAX)
 		VS_FAIL(err, LIMIT, "an event log of %zu bytes; up to %d are read", bytes.n,
 			VS_EVENTLOG_MAX);
-	struct vs_eventlog log = {.r = vs_reader_of(bytes), .size = bytes.n};
+	struct vs_eventlog log = {
+		.r = vs_reader_of(bytes), .size = bytes.n, .fill = fill_of(bytes)};
 	VS_TRY(read_legacy(&log, &log.first, err));
 	log.agile = log.first.type == VS_EV_NO_ACTION && starts_with_text(log.first.data, spec_id);
 	if (log.agile)
@@ -168,22 +182,6 @@ vs_eventlog_open(struct vs_bytes bytes, struct vs_eventlog *ret, struct vs_err *
 	log.first_pending = true;
 	*ret = log;
 	return VS_OK;
-}
-
-/* Only fill bytes to the end: areas for logs are larger than the logs. */
-static bool
-is_padding(const struct vs_reader *r)
-{
-	if (r->left == 0)
-		return true;
-	const uint8_t fill = r->p[0];
-	if (fill != 0 && fill != 0xFF)
-		return false;
-	for (size_t i = 1; i < r->left; i++) {
-		if (r->p[i] != fill)
-			return false;
-	}
-	return true;
 }
 
 vs_rc
@@ -196,8 +194,7 @@ vs_eventlog_next(struct vs_eventlog *log, struct vs_event *ret, bool *ret_end, s
 		*ret = log->first;
 		return VS_OK;
 	}
-	if (log->r.left == 0 ||
-		((log->r.p[0] == 0 || log->r.p[0] == 0xFF) && is_padding(&log->r))) {
+	if (log->r.left <= log->fill) {
 		*ret_end = true;
 		return VS_OK;
 	}

@@ -34,7 +34,7 @@ struct vs_event {
 /* A place in a log. */
 struct vs_eventlog {
 	struct vs_reader r;
-	size_t size;
+	size_t size, fill; /* fill: bytes at the end that are all 0 or all 0xFF */
 	bool agile; /* crypto-agile; else SHA-1 only */
 	size_t n_algs;
 	struct {

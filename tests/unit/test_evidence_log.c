@@ -2,6 +2,8 @@
 /* Event logs and lists of measured files. */
 #include "unit/unit.h"
 
+#include <time.h>
+
 #include "base/codec.h"
 #include "base/file.h"
 #include "evidence/data.h"
@@ -466,6 +468,30 @@ padding_is_padding_to_the_end(void **state)
 	}
 }
 
+/* Each event of zeros could be the beginning of padding: looking must not cost the whole rest. */
+static void
+zeros_that_are_no_padding_cost_no_more_than_events(void **state)
+{
+	enum { EVENT = 32, ENOUGH_S = 5 };
+	(void)state;
+	const size_t n = (size_t)EVENT * (VS_EVENTLOG_EVENTS_MAX - 1);
+	struct vs_bytes log = {.n = n + 1};
+	uint8_t *p = calloc(1, log.n);
+	struct vs_secure_boot sb;
+	struct vs_err err = {0};
+	struct timespec before, after;
+	assert_non_null(p);
+	p[n] = 1;
+	log.p = p;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+	assert_code(vs_eventlog_secure_boot(log, VS_HASH_SHA1, &sb, &err), FORMAT);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+	assert_in_range(after.tv_sec - before.tv_sec, 0, ENOUGH_S);
+	log.n--;
+	assert_ok(vs_eventlog_secure_boot(log, VS_HASH_SHA1, &sb, &err), &err);
+	free(p);
+}
+
 /* ---- a whole machine: quotes in three banks, log, PCR values --------------------------------- */
 
 static void
@@ -740,6 +766,7 @@ main(void)
 		cmocka_unit_test(a_log_without_end_is_cut),
 		cmocka_unit_test(locality_counts_once_and_early),
 		cmocka_unit_test(padding_is_padding_to_the_end),
+		cmocka_unit_test(zeros_that_are_no_padding_cost_no_more_than_events),
 		cmocka_unit_test(a_whole_machine_agrees_in_three_banks),
 		cmocka_unit_test(a_software_tpms_quote_is_read),
 		cmocka_unit_test(the_list_of_measured_files_is_read_and_replayed),
