@@ -26,7 +26,10 @@ enum {
 	QE_AUTH_MAX = 1024,
 	VENDOR_AT = 12,
 	SGX_DEBUG = 2,
-	TD_DEBUG = 1,
+	/* TD attributes: the first byte says what may look into the TD, debuggers and profilers. */
+	TD_UNDER_DEBUG = 0xFF,
+	TD_MIGRATABLE_AT = 3,
+	TD_MIGRATABLE = 0x20,
 	TDQE_PROD_ID = 2,
 	QE_PROD_ID = 1,
 };
@@ -217,14 +220,20 @@ check_qe(const struct vs_dcap_quote *q, struct vs_verdict *v)
 static void
 check_debug(const struct vs_dcap_quote *q, const struct vs_dcap_expect *x, struct vs_verdict *v)
 {
+	char hex[64];
 	const bool tdx = q->tee == VS_DCAP_TDX;
 	const uint8_t flags = tdx ? q->td_attributes.p[0] : q->sgx.attributes.p[0];
-	const bool debug = (flags & (tdx ? TD_DEBUG : SGX_DEBUG)) != 0;
+	const bool debug = (flags & (tdx ? TD_UNDER_DEBUG : SGX_DEBUG)) != 0;
 	vs_check_add(v, "T-A6", tdx ? "TD debug" : "enclave debug", x->allow_debug || !debug, "off",
 		"attributes %02x", flags);
-	if (tdx)
-		vs_check_add(v, "T-A6", "TDX module's attributes", all_zero(q->seam_attributes),
-			"0", "first byte %02x", q->seam_attributes.p[0]);
+	if (!tdx)
+		return;
+	/* Who binds a migration TD to it is not in the quote. */
+	vs_check_add(v, "T-A6", "TD migration",
+		(q->td_attributes.p[TD_MIGRATABLE_AT] & TD_MIGRATABLE) == 0, "no migration TD",
+		"attributes %s", vs_check_hex(q->td_attributes, hex));
+	vs_check_add(v, "T-A6", "TDX module's attributes", all_zero(q->seam_attributes), "0",
+		"first byte %02x", q->seam_attributes.p[0]);
 }
 
 /*

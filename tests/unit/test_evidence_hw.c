@@ -458,9 +458,11 @@ compare_dcap(const struct vs_dcap_quote *q, const struct vs_json *e, const struc
 static void
 dcap_captures_conclude_as_expected(void **state)
 {
+	static const char migratable_one[] = "intel/tdx-v5-oe/tdx_quote_v5.bin";
 	(void)state;
 	for (size_t i = 0; i < sizeof dcap_cases / sizeof *dcap_cases; i++) {
 		const struct dcap_case *c = &dcap_cases[i];
+		const bool migratable = strcmp(c->quote, migratable_one) == 0;
 		struct vs_buf b = data_load(c->quote);
 		struct vs_json *e = data_json(c->expect);
 		struct vs_dcap_quote q;
@@ -471,17 +473,46 @@ dcap_captures_conclude_as_expected(void **state)
 		compare_dcap(&q, e, c);
 		assert_ok(vs_dcap_verify(&q, &x, &v, &err), &err);
 		vs_check_finish(&v);
-		if (v.passed == c->debug)
+		if (v.passed == (c->debug || migratable))
 			data_print(&v);
-		assert_int_equal(v.passed, !c->debug);
+		assert_int_equal(v.passed, !c->debug && !migratable);
+		assert_int_equal(
+			data_check(&v, c->tee == VS_DCAP_TDX ? "TD debug" : "enclave debug")
+				->passed,
+			!c->debug);
+		if (c->tee == VS_DCAP_TDX)
+			assert_int_equal(data_check(&v, "TD migration")->passed, !migratable);
 		x.allow_debug = true;
 		assert_ok(vs_dcap_verify(&q, &x, &lax, &err), &err);
 		vs_check_finish(&lax);
-		assert_true(lax.passed);
+		assert_int_equal(lax.passed, !migratable);
 		assert_non_null(strstr(data_check(&lax, "TCB level")->seen, "not evaluated"));
 		vs_json_free(e);
 		vs_buf_done(&b);
 	}
+}
+
+/* The byte of the attributes that says "under debug", whole, and the bit for a migration TD. */
+static void
+each_attribute_that_lets_others_into_a_td_is_refused(void **state)
+{
+	enum { ATTRIBUTES_AT = 48 + 120 };
+	(void)state;
+	struct vs_buf b = data_load("intel/tdx-v4-collateral/tdx_quote");
+	struct vs_err err = {0};
+	for (unsigned bit = 0; bit < 64; bit++) {
+		struct vs_dcap_quote q;
+		struct vs_verdict v = {.n_checks = 0};
+		const struct vs_dcap_expect x = {.at_unix = AT_2025, .roots = &roots.intel};
+		b.p[ATTRIBUTES_AT + bit / 8] ^= (uint8_t)(1U << bit % 8);
+		assert_ok(vs_dcap_parse(vs_buf_view(&b), &q, &err), &err);
+		assert_ok(vs_dcap_verify(&q, &x, &v, &err), &err);
+		assert_int_equal(data_check(&v, "TD debug")->passed, bit >= 8);
+		assert_int_equal(data_check(&v, "TD migration")->passed, bit != 29);
+		assert_false(data_check(&v, "DCAP quote signature")->passed);
+		b.p[ATTRIBUTES_AT + bit / 8] ^= (uint8_t)(1U << bit % 8);
+	}
+	vs_buf_done(&b);
 }
 
 /* Offset of what follows the signature data; up to there every byte is bound to the root. */
@@ -703,6 +734,7 @@ main(void)
 		cmocka_unit_test(any_changed_byte_of_a_certificate_is_refused),
 		cmocka_unit_test(refuses_reports_of_wrong_length),
 		cmocka_unit_test(dcap_captures_conclude_as_expected),
+		cmocka_unit_test(each_attribute_that_lets_others_into_a_td_is_refused),
 		cmocka_unit_test(any_changed_byte_of_a_dcap_quote_is_refused),
 		cmocka_unit_test(refuses_cut_dcap_quotes),
 		cmocka_unit_test(collateral_gives_the_tcb_level),
