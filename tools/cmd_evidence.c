@@ -23,8 +23,9 @@ static const char help[] =
 	"verify  judge a saved set. No TPM, no network, no clock if --at is given.\n\n"
 	"  --nonce HEX|TEXT      what the quote must contain; default: the set's nonce.bin\n"
 	"  --at UNIXTIME         judge certificates at this time; default: now\n"
-	"  --pcrs LIST           PCRs that must be quoted, such as 0-7,11; default: those of the "
-	"set\n"
+	"  --pcrs LIST           PCRs that must be quoted, such as 0-7,11; default for verify: "
+	"those\n"
+	"                        of the set and 0 to 7, for show: the token's\n"
 	"  --user-data RULE      hash (default): the report holds SHA-256 of the nonce; raw: the "
 	"nonce;\n"
 	"                        any: not asked\n"
@@ -59,7 +60,7 @@ struct args {
 	const char *odd; /* what parse_args() stopped at */
 };
 
-enum { NONCE_MAX = 64, KEYS_MAX = 256 * 1024 };
+enum { NONCE_MAX = 64, KEYS_MAX = 256 * 1024, BOOT_PCRS = 0xFF };
 #define AT_MAX INT64_C(253402300799) /* the year 9999 */
 
 /* ---- arguments ------------------------------------------------------------------------------ */
@@ -334,9 +335,13 @@ judge(const struct args *a, const struct vs_evidence *ev, struct vs_evidence_exp
 	x->roots = &m.roots;
 	x->collateral = &m.collateral;
 	x->ima_keys.certs = &m.ima_keys;
+	/* Nobody who hands over a set chooses that the boot is not in it. */
 	if (x->pcr_mask == 0)
-		x->pcr_mask = ev->pcr_mask;
+		x->pcr_mask = ev->pcr_mask | BOOT_PCRS;
 	rc = vs_evidence_verify(ev, x, &v, err);
+	if (a->dir != NULL && a->nonce == NULL)
+		vs_check_add(&v, "T-A1", "nonce of the verifier", true, "--nonce",
+			"not evaluated: it is the set's own, so how old the set is is unknown");
 	if (a->json)
 		print_json(ev, &v);
 	else
@@ -447,6 +452,8 @@ show(const struct args *a)
 	if (vs_failed(rc))
 		return vs_cli_fail(rc, &err);
 	fetch_certificates(&w, &ev);
+	if (x.pcr_mask == 0)
+		x.pcr_mask = token->pcr_mask;
 	if (a->save != NULL)
 		rc = vs_evidence_save(a->save, &ev, &err);
 	if (vs_failed(rc))

@@ -146,6 +146,11 @@ check_replay(struct vs_verify *s, const struct vs_replay *r)
 {
 	char bad[80] = "";
 	size_t n = 0;
+	if ((BOOT_PCRS & s->x->pcr_mask) == 0) {
+		vs_check_add(s->v, "T-A5", "event log explains the PCRs", true,
+			"every quoted boot PCR", "not evaluated: no PCR of the boot is quoted");
+		return;
+	}
 	for (unsigned i = 0; i <= PCR_LAST_BOOT; i++) {
 		if ((BOOT_PCRS >> i & 1) == 0 || (s->x->pcr_mask >> i & 1) == 0)
 			continue;
@@ -198,8 +203,11 @@ vs_verify_boot(struct vs_verify *s, struct vs_err *err)
 	if (!vs_check_rc(s->v, "T-A5", "event log", rc, "readable", &why))
 		return VS_OK;
 	check_replay(s, &replay);
-	if ((s->x->pcr_mask >> PCR_SECURE_BOOT & 1) == 0)
+	if ((s->x->pcr_mask >> PCR_SECURE_BOOT & 1) == 0) {
+		vs_check_add(s->v, "T-A6", "Secure Boot in the event log", true, "on",
+			"not evaluated: PCR 7 is not quoted");
 		return VS_OK;
+	}
 	VS_TRY(vs_eventlog_secure_boot(log, VS_HASH_SHA256, &sb, err));
 	check_secure_boot(s, &sb);
 	return VS_OK;
