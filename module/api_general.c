@@ -235,14 +235,19 @@ C_GetSessionInfo(CK_SESSION_HANDLE session, CK_SESSION_INFO_PTR info)
 	VS_IN_SESSION_TICK(session, session_info(s, info));
 }
 
-/* No state is given out, for it would hold what a key made; with no operation there is none. */
+/*
+ * No state is given out, for it would hold what a key made. Recovery and messages are nothing that
+ * could be saved, says the standard: a session with only those has no operation.
+ */
 static VS_CK
 operation_state(struct vs_session *s, const CK_ULONG *state_len)
 {
 	if (state_len == NULL)
 		return CKR_ARGUMENTS_BAD;
-	for (unsigned kind = 0; kind < VS_OP_COUNT_; kind++)
-		if (vs_op_active(s, (enum vs_op_kind)kind))
+	static const enum vs_op_kind savable[] = {
+		VS_OP_SIGN, VS_OP_VERIFY, VS_OP_ENCRYPT, VS_OP_DECRYPT, VS_OP_DIGEST};
+	for (size_t i = 0; i < sizeof savable / sizeof savable[0]; i++)
+		if (vs_op_active(s, savable[i]))
 			return CKR_STATE_UNSAVEABLE;
 	return CKR_OPERATION_NOT_INITIALIZED;
 }

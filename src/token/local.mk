@@ -11,6 +11,7 @@ libvstoken_la_SOURCES = \
 	%D%/login.c \
 	%D%/make.c %D%/make.h \
 	%D%/mech.c %D%/mech.h \
+	%D%/nested.c %D%/nested.h \
 	%D%/object.c %D%/object.h \
 	%D%/objset.c %D%/objset.h \
 	%D%/op.c %D%/op.h \

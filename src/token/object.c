@@ -9,6 +9,7 @@
 #include "base/race.h"
 #include "crypto/pkey.h"
 #include "token/catalog.h"
+#include "token/nested.h"
 #include "token/schema.h"
 
 static const struct {
@@ -294,7 +295,14 @@ vs_object_matches(const struct vs_object *o, const struct vs_tmpl *t)
 	for (size_t i = 0; i < t->n; i++) {
 		const CK_ATTRIBUTE a = vs_tmpl_at(t, i);
 		struct vs_value v;
-		if (vs_object_get(o, a.type, &v) != VS_GET_OK || v.n != a.ulValueLen)
+		if (vs_object_get(o, a.type, &v) != VS_GET_OK)
+			return false;
+		if (vs_nested_is(a.type)) {
+			if (!vs_nested_equal((struct vs_bytes){v.p, v.n}, &a))
+				return false;
+			continue;
+		}
+		if (v.n != a.ulValueLen)
 			return false;
 		if (v.n != 0 && (a.pValue == NULL || memcmp(v.p, a.pValue, v.n) != 0))
 			return false;
@@ -313,6 +321,8 @@ copy_one(const struct vs_object *o, CK_ATTRIBUTE *a)
 		return got == VS_GET_SENSITIVE ? CKR_ATTRIBUTE_SENSITIVE
 					       : CKR_ATTRIBUTE_TYPE_INVALID;
 	}
+	if (vs_nested_is(a->type))
+		return vs_nested_copy_out((struct vs_bytes){v.p, v.n}, a);
 	if (a->pValue != NULL && a->ulValueLen < v.n) {
 		a->ulValueLen = CK_UNAVAILABLE_INFORMATION;
 		return CKR_BUFFER_TOO_SMALL;

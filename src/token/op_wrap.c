@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* C_WrapKey and C_UnwrapKey. Keys of the token are never wrapped: they are not extractable. */
 #include "token/make.h"
+#include "token/nested.h"
 #include "token/schema.h"
 
 #include <stdlib.h>
@@ -39,6 +40,9 @@ wrappable(struct vs_session *s, const struct vs_op *op, CK_OBJECT_HANDLE h, stru
 	if (vs_object_bool(o, CKA_WRAP_WITH_TRUSTED, false) &&
 		!vs_object_bool(op->object, CKA_TRUSTED, false))
 		return CKR_KEY_NOT_WRAPPABLE;
+	/* PKCS#11 3.0 section 5.18.3 has this code for it. */
+	if (!vs_nested_admits(op->object, CKA_WRAP_TEMPLATE, o))
+		return CKR_KEY_HANDLE_INVALID;
 	const struct vs_pkey *key = atomic_load(&o->pkey);
 	if (key == NULL)
 		return CKR_KEY_NOT_WRAPPABLE;
@@ -241,6 +245,30 @@ even_out(const struct vs_op *op, const struct vs_tmpl *t, struct vs_arena *arena
 	return CKR_OK;
 }
 
+/* What kind of key it is has to be said, by the caller or by the unwrapping key. */
+static VS_CK
+is_complete(const struct vs_tmpl *t)
+{
+	CK_ATTRIBUTE a;
+	return vs_tmpl_find(t, CKA_CLASS, &a) && vs_tmpl_find(t, CKA_KEY_TYPE, &a)
+		? CKR_OK
+		: CKR_TEMPLATE_INCOMPLETE;
+}
+
+static VS_CK
+make_unwrapped(const struct vs_op *op, struct vs_make *m, const struct vs_tmpl *t,
+	struct vs_secret *octets)
+{
+	CK_ULONG class = CK_UNAVAILABLE_INFORMATION;
+	CK_ULONG type = CK_UNAVAILABLE_INFORMATION;
+	VS_CK_TRY(vs_tmpl_ulong(t, CKA_CLASS, &class));
+	VS_CK_TRY(vs_tmpl_ulong(t, CKA_KEY_TYPE, &type));
+	if (class == CKO_PRIVATE_KEY)
+		return make_private(m, t, vs_secret_view(octets));
+	VS_CK_TRY(even_out(op, t, m->arena, octets));
+	return vs_make_secret(m, t, type, vs_secret_view(octets), VS_DOING_UNWRAP);
+}
+
 VS_CK
 vs_op_unwrap(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE unwrapping,
 	const void *in, CK_ULONG in_n, const void *tmpl, CK_ULONG n, CK_OBJECT_HANDLE *ret)
@@ -248,8 +276,7 @@ vs_op_unwrap(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE unwra
 	VS_CLEANUP(op_free) struct vs_op *op = new_op(s);
 	VS_CLEANUP(vs_make_done) struct vs_make m = {0};
 	VS_CLEANUP(vs_secret_done) struct vs_secret octets = {0};
-	CK_ULONG class = CK_UNAVAILABLE_INFORMATION;
-	CK_ULONG type = CK_UNAVAILABLE_INFORMATION;
+	struct vs_merged all;
 	struct vs_tmpl t;
 	if (op == NULL)
 		return CKR_HOST_MEMORY;
@@ -260,23 +287,16 @@ vs_op_unwrap(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE unwra
 	VS_CK_TRY(vs_param_row(mechanism, CKF_UNWRAP, &op->row));
 	VS_CK_TRY(vs_param_parse(mechanism, op->row, VS_USE_WRAP, &op->params));
 	VS_CK_TRY(vs_tmpl_open_values(tmpl, n, &t));
-	VS_CK_TRY(vs_tmpl_ulong(&t, CKA_CLASS, &class));
-	VS_CK_TRY(vs_tmpl_ulong(&t, CKA_KEY_TYPE, &type));
-	if (class == CK_UNAVAILABLE_INFORMATION || type == CK_UNAVAILABLE_INFORMATION)
-		return CKR_TEMPLATE_INCOMPLETE;
 	VS_CK_TRY(vs_make_open(&m, s));
 	VS_CK_TRY(vs_op_find(s, op, unwrapping, CKA_UNWRAP, CKR_UNWRAPPING_KEY_HANDLE_INVALID,
 		CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT));
+	VS_CK_TRY(vs_nested_merge(op->object, CKA_UNWRAP_TEMPLATE, &t, &all));
+	VS_CK_TRY(is_complete(&all.t));
 	VS_CK_TRY(vs_op_open(s, op));
 	VS_CK_TRY(vs_op_allowed(s, op));
 	const vs_rc rc = unwrap(op, (struct vs_bytes){in, in_n}, m.arena, &octets, NULL);
 	if (vs_failed(rc))
 		return vs_ckrv(rc, VS_DOING_UNWRAP);
-	if (class == CKO_PRIVATE_KEY) {
-		VS_CK_TRY(make_private(&m, &t, vs_secret_view(&octets)));
-	} else {
-		VS_CK_TRY(even_out(op, &t, m.arena, &octets));
-		VS_CK_TRY(vs_make_secret(&m, &t, type, vs_secret_view(&octets), VS_DOING_UNWRAP));
-	}
+	VS_CK_TRY(make_unwrapped(op, &m, &all.t, &octets));
 	return vs_make_publish(&m, ret);
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "token/nested.h"
+
 /* Rights, in short. C create, CC create mandatory, M make, S set, P copy, U up only, D down only.
  */
 #define C VS_MAY_CREATE
@@ -103,6 +105,10 @@ static const struct vs_schema rows[] = {
 	ROW(CKA_ALWAYS_AUTHENTICATE, VS_K_PRIV, BOOL, FALSE, FALSE, C | M | D, 0),
 	ROW(CKA_WRAP_WITH_TRUSTED, VS_K_PRIV | VS_K_SECRET, BOOL, FALSE, FALSE, C | M | S | U, 0),
 	ROW(CKA_PROFILE_ID, VS_K(PROFILE), ULONG, PROFILE, ABSENT, 0, 0),
+	/* No footnote lets them be changed later, so neither can a copy shake them off. */
+	ROW(CKA_WRAP_TEMPLATE, VS_K_PUB | VS_K_SECRET, TEMPLATE, ABSENT, ABSENT, C | M, 0),
+	ROW(CKA_UNWRAP_TEMPLATE, VS_K_PRIV | VS_K_SECRET, TEMPLATE, ABSENT, ABSENT, C | M, 0),
+	ROW(CKA_DERIVE_TEMPLATE, VS_K_PRIV | VS_K_SECRET, TEMPLATE, ABSENT, ABSENT, C | M, 0),
 	ROW(CKA_ALLOWED_MECHANISMS, VS_K_KEYS, MECHS, ABSENT, ABSENT, C | M, 0),
 	ROW(CKA_VS_KEY_IDENTIFIER, VS_K_KEYS | VS_K(CERT), BYTES, KID, ABSENT, 0, 0),
 	/* clang-format on */
@@ -158,8 +164,24 @@ check_form(const struct vs_schema *row, const CK_ATTRIBUTE *a)
 	case VS_FORM_ULONG: ok = n == sizeof(CK_ULONG); break;
 	case VS_FORM_DATE: ok = n == 0 || n == sizeof(CK_DATE); break;
 	case VS_FORM_MECHS: ok = n % sizeof(CK_MECHANISM_TYPE) == 0; break;
+	case VS_FORM_TEMPLATE: ok = n % sizeof(CK_ATTRIBUTE) == 0; break;
 	}
 	return ok ? CKR_OK : CKR_ATTRIBUTE_VALUE_INVALID;
+}
+
+VS_CK
+vs_schema_inner(const CK_ATTRIBUTE *a)
+{
+	const struct vs_schema *row = NULL;
+	for (size_t i = 0; i < N_ROWS; i++) {
+		if (rows[i].type != a->type)
+			continue;
+		/* What a key is made of is kept in the arena, and compared with nothing. */
+		if ((rows[i].rights & VS_HIDDEN) || rows[i].form == VS_FORM_TEMPLATE)
+			return CKR_TEMPLATE_INCONSISTENT;
+		row = &rows[i];
+	}
+	return row == NULL ? CKR_ATTRIBUTE_TYPE_INVALID : check_form(row, a);
 }
 
 /* A bool that may only go one way: is this the other one? */
@@ -178,6 +200,8 @@ static VS_CK
 store(struct vs_object *o, const struct vs_schema *row, const CK_ATTRIBUTE *a,
 	struct vs_arena *arena)
 {
+	if (row->form == VS_FORM_TEMPLATE)
+		return vs_nested_set(&o->attrs, a);
 	return vs_attrs_set(&o->attrs, (row->rights & VS_HIDDEN) ? arena : NULL, row->type,
 		a->pValue, a->ulValueLen);
 }

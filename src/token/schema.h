@@ -5,7 +5,14 @@
 
 #include "token/object.h"
 
-enum vs_form { VS_FORM_BYTES = 0, VS_FORM_BOOL, VS_FORM_ULONG, VS_FORM_DATE, VS_FORM_MECHS };
+enum vs_form {
+	VS_FORM_BYTES = 0,
+	VS_FORM_BOOL,
+	VS_FORM_ULONG,
+	VS_FORM_DATE,
+	VS_FORM_MECHS,
+	VS_FORM_TEMPLATE, /* nested.h */
+};
 
 /* Where a token object's value comes from. */
 enum vs_src {
@@ -83,6 +90,8 @@ enum vs_way { VS_MAKE_CREATE = 0, VS_MAKE_GENERATE };
  */
 VS_CK vs_schema_fill(
 	struct vs_object *o, const struct vs_tmpl *t, enum vs_way how, struct vs_arena *arena);
+/* May this stand in a template inside a key, whatever the key is for? */
+VS_CK vs_schema_inner(const CK_ATTRIBUTE *a);
 /* Change (copy: false) or copy with changes: o holds the old attributes and gets the new ones. */
 VS_CK
 vs_schema_change(struct vs_object *o, const struct vs_tmpl *t, bool copy, struct vs_arena *arena);

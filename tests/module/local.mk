@@ -17,9 +17,12 @@ tests_module_fake_pkcs11_la_LIBADD = %D%/libfakemodule.la $(fake_libs)
 fake_ldadd = %D%/libfakemodule.la $(fake_libs) -lcmocka
 module_tests = %D%/test_general %D%/test_gate %D%/test_crypto %D%/test_objects \
 	%D%/test_manners %D%/test_padding %D%/test_dual %D%/test_message %D%/test_recover \
-	%D%/test_standard %D%/test_templates %D%/test_wycheproof %D%/test_wycheproof_pk
+	%D%/test_standard %D%/test_nested %D%/test_templates %D%/test_wycheproof %D%/test_wycheproof_pk
 check_PROGRAMS += $(module_tests)
 TESTS += $(module_tests)
+tests_module_test_nested_SOURCES = %D%/test_nested.c %D%/p11.c
+tests_module_test_nested_CPPFLAGS = $(fake_cppflags)
+tests_module_test_nested_LDADD = $(fake_ldadd)
 tests_module_test_general_SOURCES = %D%/test_general.c %D%/p11.c
 tests_module_test_general_CPPFLAGS = $(fake_cppflags)
 tests_module_test_general_LDADD = $(fake_ldadd)
