@@ -326,6 +326,14 @@ a_search_compares_what_is_in_it(void **state)
 
 /* ---- refused ------------------------------------------------------------------------------- */
 
+static const CK_ATTRIBUTE_TYPE flags_and_names[33] = {CKA_TOKEN, CKA_PRIVATE, CKA_TRUSTED,
+	CKA_SENSITIVE, CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP, CKA_UNWRAP, CKA_SIGN, CKA_SIGN_RECOVER,
+	CKA_VERIFY, CKA_VERIFY_RECOVER, CKA_DERIVE, CKA_EXTRACTABLE, CKA_LOCAL,
+	CKA_NEVER_EXTRACTABLE, CKA_ALWAYS_SENSITIVE, CKA_MODIFIABLE, CKA_COPYABLE, CKA_DESTROYABLE,
+	CKA_LABEL, CKA_APPLICATION, CKA_OBJECT_ID, CKA_ISSUER, CKA_SERIAL_NUMBER, CKA_URL,
+	CKA_SUBJECT, CKA_ID, CKA_MODULUS, CKA_PUBLIC_EXPONENT, CKA_PUBLIC_KEY_INFO, CKA_EC_PARAMS,
+	CKA_EC_POINT};
+
 static void
 hostile_templates_inside_are_refused(void **state)
 {
@@ -371,8 +379,10 @@ hostile_templates_inside_are_refused(void **state)
 			CKR_ATTRIBUTE_VALUE_INVALID);
 	assert_rv(make(CKA_WRAP, CKA_WRAP_TEMPLATE, NULL, sizeof *own, &h),
 		CKR_ATTRIBUTE_VALUE_INVALID);
+	/* As many attributes as may be, and one more. */
 	for (size_t i = 0; i < COUNT(many); i++)
-		many[i] = (CK_ATTRIBUTE)BYTES(CKA_LABEL, octets, 1);
+		many[i] = (CK_ATTRIBUTE)BYTES(flags_and_names[i], &ck_true, 1);
+	assert_rv_ok(make(CKA_WRAP, CKA_WRAP_TEMPLATE, many, 32 * sizeof *many, &h));
 	assert_rv(make(CKA_WRAP, CKA_WRAP_TEMPLATE, many, sizeof many, &h),
 		CKR_TEMPLATE_INCONSISTENT);
 	/* As many octets as may be, and one more. */
