@@ -41,7 +41,7 @@ print_text(const struct vs_verdict *v, const struct vs_attestation *a)
 		: NULL;
 	if (claims) {
 		(void)printf("\nclaims (of %s):\n", a->issuer);
-		(void)json_dumpf(claims, stdout, JSON_INDENT(2));
+		(void)json_dumpf(claims, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		(void)printf("\n");
 	}
 	json_decref(claims);

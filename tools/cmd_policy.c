@@ -13,7 +13,7 @@
 #include "tools/cmd_policy.h"
 #include "tools/remedy.h"
 
-enum { CLAIMS_FILE_MAX = 1 << 20 };
+enum { CLAIMS_FILE_MAX = 1 << 20, NAME_MAX_CHARS = 600 };
 
 static const char usage[] =
 	"usage: vouchsafe policy test TOKEN|CLAIMS --policy FILE [--json]\n"
@@ -169,27 +169,31 @@ put_result(struct vs_buf *out, const struct vs_policy_result *r, struct vs_err *
 	if (r->group != NULL)
 		return vs_buf_addf(out, err, "%s%*s%s of:\n", verdict, indent, "",
 			strcmp(r->group, "allOf") == 0 ? "all" : "any");
+	char claim[NAME_MAX_CHARS];
 	return vs_buf_addf(out, err, "%s%*s%s: expected %s, seen %s\n", verdict, indent, "",
-		r->claim, r->expected, r->seen);
+		vs_quote(vs_bytes_str(r->claim), claim, sizeof claim), r->expected, r->seen);
 }
 
 static VS_RC
 put_report(struct vs_buf *out, const struct vs_policy *policy, const char *iss,
 	const struct vs_policy_report *report, struct vs_err *err)
 {
+	char name[NAME_MAX_CHARS];
 	for (size_t i = 0; i < report->n; i++) {
 		const struct vs_policy_result *r = &report->results[i];
 		const char *authority = vs_policy_authority(policy, r->authority);
 		const bool ours = iss != NULL && strcmp(authority, iss) == 0;
 		if (r->depth == 0)
-			VS_TRY(vs_buf_addf(out, err, "authority %s%s\n", authority,
+			VS_TRY(vs_buf_addf(out, err, "authority %s%s\n",
+				vs_quote(vs_bytes_str(authority), name, sizeof name),
 				ours ? "" : " (not this token's issuer)"));
 		VS_TRY(put_result(out, r, err));
 	}
 	const char *planted = vs_policy_planted_claim(policy);
 	if (planted != NULL)
 		VS_TRY(vs_buf_addf(out, err,
-			"warning: \"%s\" is chosen by the machine that attests\n", planted));
+			"warning: \"%s\" is chosen by the machine that attests\n",
+			vs_quote(vs_bytes_str(planted), name, sizeof name)));
 	if (!vs_policy_demands_tee(policy))
 		VS_TRY(vs_buf_add_str(
 			out, "warning: a machine without a TEE can meet this policy\n", err));

@@ -10,6 +10,7 @@
 #include "audit/verify.h"
 #include "client/client.h"
 #include "conf/value.h"
+#include "proto/msg.h"
 #include "tools/cli.h"
 
 static const char help[] =
@@ -78,12 +79,16 @@ print_report(const struct report *r, bool lab)
 		(void)printf(
 			"  no agent runs, and the audit log has no verdict about this token\n");
 	} else {
+		/* A file's words: no control characters reach the terminal. */
+		char code[sizeof r->last.code], sentence[sizeof r->last.sentence];
+		vs_msg_sentence(vs_bytes_str(r->last.code), code, sizeof code);
+		vs_msg_sentence(vs_bytes_str(r->last.sentence), sentence, sizeof sentence);
 		(void)printf(
 			"  no agent runs; last verdict in the audit log (record %llu, %s): %s\n",
 			(unsigned long long)r->last.seq, r->last.time,
-			r->last.granted ? "granted" : r->last.code);
+			r->last.granted ? "granted" : code);
 		if (!r->last.granted)
-			(void)printf("  %s\n", r->last.sentence);
+			(void)printf("  %s\n", sentence);
 	}
 }
 

@@ -363,8 +363,10 @@ is_missing(const struct vs_run *run, const struct vs_policy_result *r)
 static void
 show_condition(const struct vs_policy_result *r, struct vs_check *check)
 {
-	snprintf(check->expected, sizeof check->expected, "%.60s %s %.80s", r->claim,
-		vs_policy_op_name(r->op), r->expected);
+	char claim[61];
+	snprintf(check->expected, sizeof check->expected, "%s %s %.80s",
+		vs_quote(vs_bytes_str(r->claim), claim, sizeof claim), vs_policy_op_name(r->op),
+		r->expected);
 	snprintf(check->seen, sizeof check->seen, "%.150s", r->seen);
 }
 

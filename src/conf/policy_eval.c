@@ -83,6 +83,15 @@ condition_holds(const struct policy_node *node, const struct vs_json *claim)
 
 /* ---- words -------------------------------------------------------------------------------- */
 
+static VS_RC
+put_text(struct vs_buf *out, const struct vs_json *v, struct vs_err *err)
+{
+	struct vs_bytes text = {0};
+	/* Not the library's writer: it lets control characters beyond ASCII through. */
+	return vs_json_bytes(v, &text) ? vs_json_put_string(out, text, err)
+				       : vs_json_dump(v, out, err);
+}
+
 VS_RC
 policy_put_value(struct vs_buf *out, const struct vs_json *value, struct vs_err *err)
 {
@@ -94,10 +103,15 @@ policy_put_value(struct vs_buf *out, const struct vs_json *value, struct vs_err 
 	case VS_JSON_INT:
 	case VS_JSON_REAL:
 	case VS_JSON_STRING:
-	case VS_JSON_ARRAY:
-	case VS_JSON_COUNT_: break;
+	case VS_JSON_COUNT_: return put_text(out, value, err);
+	case VS_JSON_ARRAY: break;
 	}
-	return vs_json_dump(value, out, err);
+	VS_TRY(vs_buf_add_str(out, "[", err));
+	for (size_t i = 0; i < vs_json_count(value); i++) {
+		VS_TRY(vs_buf_add_str(out, i > 0 ? "," : "", err));
+		VS_TRY(put_text(out, vs_json_at(value, i), err));
+	}
+	return vs_buf_add_str(out, "]", err);
 }
 
 /* Cut to the field, control characters removed. */

@@ -319,7 +319,9 @@ diff_by_condition(const struct vs_policy *a, const struct vs_policy *b, bool *re
 		VS_CLEANUP(vs_buf_done) struct vs_buf before = {0};
 		size_t gb = 0;
 		(void)only_entry(b, a->entries[i].authority, &gb);
-		VS_TRY(vs_buf_addf(&before, err, "%s: ", a->entries[i].authority));
+		char name[300];
+		VS_TRY(vs_buf_addf(&before, err, "%s: ",
+			vs_quote(vs_bytes_str(a->entries[i].authority), name, sizeof name)));
 		VS_TRY(render_members(a, a->entries[i].group, &la, err));
 		VS_TRY(render_members(b, gb, &lb, err));
 		VS_TRY(put_difference(vs_buf_cstr(&before), &la, &lb, out, err));

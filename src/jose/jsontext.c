@@ -24,6 +24,8 @@ vs_json_put_string(struct vs_buf *out, struct vs_bytes text, struct vs_err *err)
 			VS_TRY(vs_buf_addf(out, err, "\\%c", c));
 		else if (c < 0x20 || c == 0x7f)
 			VS_TRY(vs_buf_addf(out, err, "\\u%04x", c));
+		else if (n == 2 && c == 0xc2 && text.p[i + 1] < 0xa0) /* control characters, too */
+			VS_TRY(vs_buf_addf(out, err, "\\u%04x", text.p[i + 1]));
 		else if (n == 0)
 			VS_TRY(vs_buf_add_str(out, "\xef\xbf\xbd", err));
 		else

@@ -14,7 +14,7 @@ character(const uint8_t *p, size_t left)
 {
 	for (size_t n = 1; n <= 4 && n <= left; n++)
 		if (vs_utf8_ok(vs_bytes_of(p, n)))
-			return p[0] < 0x20 || p[0] == 0x7f ? 0 : n;
+			return p[0] < 0x20 || p[0] == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0) ? 0 : n;
 	return 0;
 }
 

@@ -201,6 +201,47 @@ the_vaults_copy_is_compared_by_structure(void **state)
 	}
 }
 
+/* No control character, of either kind, and no line that the document wrote itself. */
+static void
+assert_clean(const char *text)
+{
+	for (const char *c = text; *c != '\0'; c++) {
+		const unsigned char b = (unsigned char)*c, next = (unsigned char)c[1];
+		if ((b < 0x20 && b != '\n') || b == 0x7f || (b == 0xc2 && next < 0xa0))
+			fail_msg("byte %02x in\n%s", b, text);
+	}
+	assert_null(strstr(text, "\nresult: met"));
+}
+
+static void
+a_policy_writes_nothing_to_the_terminal_but_words(void **state)
+{
+#define EVIL "\\u001b[2J\\nresult: met\\n\\u007f\\u009b31m\xc2\x9b"
+	(void)state;
+	const char *evil = text_file("evil",
+		"{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":\"https://a" EVIL
+		"/\",\"allOf\":[{\"claim\":\"x-ms-runtime." EVIL "\",\"equals\":\"" EVIL "\"}]}]}");
+	const char *other = text_file("other",
+		"{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":\"https://a" EVIL
+		"/\",\"allOf\":[{\"claim\":\"" EVIL "\",\"equals\":\"x\"}]}]}");
+	run("test", token, "--policy", evil);
+	assert_int_equal(r.exit_code, 1);
+	assert_clean(r.out);
+	assert_non_null(strstr(r.out, "\nresult: not met"));
+	run("diff", evil, other, NULL);
+	assert_int_equal(r.exit_code, 1);
+	assert_clean(r.out);
+	/* One entry more, so that whole entries are told. */
+	const char *two = text_file("two",
+		"{\"version\":\"1.0.0\",\"anyOf\":[{\"authority\":\"https://a" EVIL
+		"/\",\"allOf\":[{\"claim\":\"" EVIL "\",\"equals\":\"x\"}]},{\"authority\":\"b\","
+		"\"allOf\":[{\"claim\":\"" EVIL "\",\"equals\":1}]}]}");
+	run("diff", evil, two, NULL);
+	assert_int_equal(r.exit_code, 1);
+	assert_clean(r.out);
+#undef EVIL
+}
+
 static void
 mistakes_end_with_two(void **state)
 {
@@ -253,6 +294,7 @@ main(void)
 		cmocka_unit_test(conditions_that_are_not_met_are_shown_with_what_was_seen),
 		cmocka_unit_test(hashes_are_those_of_the_service),
 		cmocka_unit_test(the_vaults_copy_is_compared_by_structure),
+		cmocka_unit_test(a_policy_writes_nothing_to_the_terminal_but_words),
 		cmocka_unit_test(mistakes_end_with_two),
 	};
 	snprintf(token, sizeof token,

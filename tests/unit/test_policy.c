@@ -278,12 +278,12 @@ reports_show_every_condition_with_what_was_seen(void **state)
 		bool holds;
 	} rows[] = {
 		{"anyOf[0]", NULL, "", "", true},
-		{"anyOf[0].anyOf[0]", "a", "\"x\"", "\"y\\u0001?\"", false},
+		{"anyOf[0].anyOf[0]", "a", "\"x\"", "\"y\\u0001\\u007f\"", false},
 		{"anyOf[0].anyOf[1]", NULL, "", "", true},
 		{"anyOf[0].anyOf[1].allOf[0]", "b.c", "5", "5", true},
 		{"anyOf[0].anyOf[1].allOf[1]", "d", "true", "true", true},
 		{"anyOf[1]", NULL, "", "", false},
-		{"anyOf[1].allOf[0]", "a", "\"y\"", "\"y\\u0001?\"", false},
+		{"anyOf[1].allOf[0]", "a", "\"y\"", "\"y\\u0001\\u007f\"", false},
 	};
 	struct vs_err err = {0};
 	VS_CLEANUP(vs_json_freep) struct vs_json *claims = NULL;

@@ -317,6 +317,10 @@ sentences_keep_their_quotes_and_lose_what_is_no_text(void **state)
 	assert_string_equal(out, "the key \"a\\x0a\" of M\xc3\xbcller");
 	vs_msg_sentence(vs_bytes_str("a\nb\x1b[1m\xff\xc3"), out, sizeof out);
 	assert_string_equal(out, "a?b?[1m??");
+	vs_msg_sentence(vs_bytes_str("a\xc2\x9b"
+				     "1m\xc2\xa0"),
+		out, sizeof out);
+	assert_string_equal(out, "a??1m\xc2\xa0");
 	vs_msg_sentence(vs_bytes_str("abcd\xc3\xbc"), tiny, sizeof tiny);
 	assert_string_equal(tiny, "abcd");
 	vs_msg_sentence((struct vs_bytes){0}, out, sizeof out);
