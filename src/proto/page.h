@@ -11,6 +11,7 @@
 #define VS_PROTO_PAGE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "vouchsafe/err.h"
@@ -42,6 +43,23 @@ _Static_assert(sizeof(struct vs_page) <= VS_PAGE_BYTES, "page layout");
  * VS_E_OK, VS_E_LEASE_ENDED, VS_E_REVOKED or VS_E_KEY_GONE. A NULL page is REVOKED.
  */
 enum vs_code vs_page_allows(const struct vs_page *page, uint32_t key, bool began);
+
+/*
+ * A reading of the boot clock that serves again: each costs 20 ns, a tenth of a short cipher's
+ * time. It serves while the kernel's tick stands where it stood (suspending moves it, too), for so
+ * many looks and no more (should the tick be stuck), and only for an end that is much farther away
+ * than a tick lasts. State and key are looked at each time. All zero at first; its owner's lock
+ * guards it.
+ */
+struct vs_boot_watch {
+	int64_t tick_ns; /* the tick's clock when boot_ns was read */
+	int64_t boot_ns;
+	uint32_t left;
+};
+enum { VS_WATCH_LOOKS = 64 };
+#define VS_WATCH_MARGIN_NS INT64_C(1000000000)
+enum vs_code vs_page_allows_watched(
+	const struct vs_page *page, uint32_t key, bool began, struct vs_boot_watch *watch);
 
 /* CLOCK_BOOTTIME in ns. */
 int64_t vs_boot_now_ns(void);

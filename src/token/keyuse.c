@@ -27,16 +27,29 @@ vs_ukey_unref(struct vs_ukey *u)
 	free(u);
 }
 
+/* The page knows the reason, also of what was swept already. */
+static enum vs_code
+unless_dead(const struct vs_ukey *u, enum vs_code code)
+{
+	if (code == VS_E_OK && atomic_load_explicit(&u->dead, memory_order_acquire))
+		return VS_E_LEASE_ENDED;
+	return code;
+}
+
 enum vs_code
 vs_ukey_allows(const struct vs_ukey *u, bool began)
 {
 	if (u == NULL)
 		return VS_E_OK;
-	const enum vs_code code = vs_page_allows(u->page, u->key_no, began);
-	/* The page knows the reason, also of what was swept already. */
-	if (code == VS_E_OK && atomic_load_explicit(&u->dead, memory_order_acquire))
-		return VS_E_LEASE_ENDED;
-	return code;
+	return unless_dead(u, vs_page_allows(u->page, u->key_no, began));
+}
+
+enum vs_code
+vs_ukey_allows_watched(const struct vs_ukey *u, bool began, struct vs_boot_watch *watch)
+{
+	if (u == NULL)
+		return VS_E_OK;
+	return unless_dead(u, vs_page_allows_watched(u->page, u->key_no, began, watch));
 }
 
 /* May a new operation be begun under this lease at all? */

@@ -24,6 +24,9 @@ struct vs_ukey *vs_ukey_ref(struct vs_ukey *u);
 void vs_ukey_unref(struct vs_ukey *u);
 /* NULL (no lease needed) is always allowed. */
 enum vs_code vs_ukey_allows(const struct vs_ukey *u, bool began);
+/* The same for a session's steps, which follow each other fast. */
+enum vs_code
+vs_ukey_allows_watched(const struct vs_ukey *u, bool began, struct vs_boot_watch *watch);
 
 /*
  * The key of an object. *ret_key and *ret_ukey are references; *ret_ukey is NULL for public and

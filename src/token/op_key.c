@@ -199,7 +199,8 @@ logged_out(const struct vs_session *s, const struct vs_op *op)
 VS_CK
 vs_op_open(struct vs_session *s, struct vs_op *op)
 {
-	if (op->key != NULL && !logged_out(s, op) && vs_ukey_allows(op->ukey, false) == VS_E_OK)
+	if (op->key != NULL && !logged_out(s, op) &&
+		vs_ukey_allows_watched(op->ukey, false, &s->watch) == VS_E_OK)
 		return CKR_OK;
 	drop_key(op);
 	return vs_keyuse_open(s->token, op->object, &op->key, &op->ukey);
@@ -242,8 +243,9 @@ vs_op_allowed(struct vs_session *s, struct vs_op *op)
 		vs_op_drop(op);
 		return CKR_USER_NOT_LOGGED_IN;
 	}
-	const enum vs_code code =
-		op->stopped != VS_E_OK ? op->stopped : vs_ukey_allows(op->ukey, true);
+	const enum vs_code code = op->stopped != VS_E_OK
+		? op->stopped
+		: vs_ukey_allows_watched(op->ukey, true, &s->watch);
 	if (code != VS_E_OK)
 		return refuse_step(s, op, code);
 	if (op->ukey != NULL && !op->counted)

@@ -29,6 +29,7 @@ struct vs_session {
 	struct vs_catalog *catalog; /* held across operations */
 	uint64_t catalog_word; /* of the token when catalog was taken */
 	uint32_t sweep_word;
+	struct vs_boot_watch watch; /* for the steps of all its operations */
 	bool made_objects;
 	struct vs_find find;
 	struct vs_op *op[VS_OP_COUNT_]; /* made at first use, kept for good */

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <stdatomic.h>
+#include <time.h>
 
 #include "proto/catalog.h"
 #include "proto/msg.h"
@@ -534,6 +535,118 @@ the_page_allows_only_a_live_lease_and_a_live_key(void **state)
 	free(p);
 }
 
+static struct vs_page *
+live_page(int64_t until)
+{
+	struct vs_page *p = calloc(1, sizeof *p);
+	assert_non_null(p);
+	atomic_store(&p->key[0], VS_PAGE_KEY_LIVE);
+	atomic_store(&p->valid_until_boot_ns, until);
+	atomic_store(&p->grace_until_boot_ns, until);
+	atomic_store(&p->state, VS_PAGE_LIVE);
+	return p;
+}
+
+/* A watch whose reading is wrong tells whether it was looked at. */
+static struct vs_boot_watch
+watch_that_says(int64_t boot_ns)
+{
+	struct timespec ts;
+	assert_int_equal(clock_gettime(CLOCK_MONOTONIC_COARSE, &ts), 0);
+	return (struct vs_boot_watch){
+		(int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec, boot_ns, VS_WATCH_LOOKS};
+}
+
+/* Until a look falls into the tick in which its watch was made. */
+static bool
+serves(const struct vs_page *p, int64_t boot_ns)
+{
+	for (unsigned i = 0; i < 1000; i++) {
+		struct vs_boot_watch w = watch_that_says(boot_ns);
+		if (vs_page_allows_watched(p, 0, true, &w) == VS_E_OK)
+			return true;
+	}
+	return false;
+}
+
+static void
+a_reading_of_the_clock_serves_within_one_tick(void **state)
+{
+	(void)state;
+	/* A lease that is over, and a reading from before that. */
+	const int64_t now = vs_boot_now_ns();
+	struct vs_page *p = live_page(now - 1);
+	assert_true(serves(p, now - 1 - 2 * VS_WATCH_MARGIN_NS));
+	/* Not near the end, */
+	assert_false(serves(p, now - 1 - VS_WATCH_MARGIN_NS));
+	assert_false(serves(p, now - 2));
+	/* not in another tick, */
+	struct vs_boot_watch w = watch_that_says(1);
+	w.tick_ns -= 1;
+	assert_int_equal(vs_page_allows_watched(p, 0, true, &w), VS_E_LEASE_ENDED);
+	w.tick_ns = INT64_MAX;
+	w.boot_ns = 1;
+	assert_int_equal(vs_page_allows_watched(p, 0, true, &w), VS_E_LEASE_ENDED);
+	/* and never the one of a watch that has not read yet. */
+	w = watch_that_says(1);
+	w.left = 0;
+	assert_int_equal(vs_page_allows_watched(p, 0, true, &w), VS_E_LEASE_ENDED);
+	w = (struct vs_boot_watch){0};
+	assert_int_equal(vs_page_allows_watched(p, 0, true, &w), VS_E_LEASE_ENDED);
+	/* An end from before the machine started is no reason to count backwards. */
+	atomic_store(&p->grace_until_boot_ns, INT64_MIN);
+	assert_false(serves(p, INT64_MIN));
+	free(p);
+}
+
+static unsigned
+looks_of_one_reading(const struct vs_page *p)
+{
+	struct vs_boot_watch w = watch_that_says(1);
+	unsigned n = 0;
+	while (n <= VS_WATCH_LOOKS && vs_page_allows_watched(p, 0, true, &w) == VS_E_OK)
+		n++;
+	return n;
+}
+
+static void
+a_stuck_tick_stops_a_reading_after_so_many_looks(void **state)
+{
+	(void)state;
+	struct vs_page *p = live_page(vs_boot_now_ns() - 1);
+	unsigned most = 0;
+	/* A tick that goes on stops it earlier. */
+	for (unsigned i = 0; i < 1000; i++) {
+		const unsigned n = looks_of_one_reading(p);
+		most = n > most ? n : most;
+	}
+	assert_int_equal(most, VS_WATCH_LOOKS);
+	free(p);
+}
+
+/* What the page says of lease and key is looked at each time. */
+static void
+a_reading_that_serves_hides_no_revocation(void **state)
+{
+	(void)state;
+	const int64_t now = vs_boot_now_ns();
+	struct vs_page *p = live_page(now - 1);
+	assert_true(serves(p, 1));
+	atomic_store(&p->key[0], VS_PAGE_KEY_GONE);
+	struct vs_boot_watch w = watch_that_says(1);
+	assert_int_equal(vs_page_allows_watched(p, 0, true, &w), VS_E_KEY_GONE);
+	atomic_store(&p->key[0], VS_PAGE_KEY_LIVE);
+	atomic_store(&p->state, VS_PAGE_REVOKED);
+	w = watch_that_says(1);
+	assert_int_equal(vs_page_allows_watched(p, 0, true, &w), VS_E_REVOKED);
+	atomic_store(&p->state, VS_PAGE_ENDED);
+	w = watch_that_says(1);
+	assert_int_equal(vs_page_allows_watched(p, 0, true, &w), VS_E_LEASE_ENDED);
+	assert_int_equal(vs_page_allows_watched(NULL, 0, true, &w), VS_E_REVOKED);
+	assert_int_equal(vs_page_allows_watched(p, VS_PAGE_KEYS_MAX, true, &w), VS_E_REVOKED);
+	free(p);
+}
+
 int
 main(void)
 {
@@ -554,6 +667,9 @@ main(void)
 		cmocka_unit_test(refuses_cut_and_flipped_catalogs),
 		cmocka_unit_test(refuses_catalogs_with_impossible_entries),
 		cmocka_unit_test(the_page_allows_only_a_live_lease_and_a_live_key),
+		cmocka_unit_test(a_reading_of_the_clock_serves_within_one_tick),
+		cmocka_unit_test(a_stuck_tick_stops_a_reading_after_so_many_looks),
+		cmocka_unit_test(a_reading_that_serves_hides_no_revocation),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
