@@ -332,6 +332,9 @@ vs_evidence_verify(const struct vs_evidence *ev, const struct vs_evidence_expect
 		"%s", s.confidential ? "confidential" : "no hardware report");
 	if (s.confidential)
 		VS_TRY(check_hardware(&s, err));
+	else if (expect->vm_id != NULL)
+		vs_check_add(ret, "T-A2", "virtual machine", false, expect->vm_id,
+			"not said: there is no hardware report");
 	VS_TRY(check_ak(&s, err));
 	check_quote(&s);
 	if (!expect->no_transport_key)

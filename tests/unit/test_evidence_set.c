@@ -437,6 +437,10 @@ without_a_hardware_report_a_machine_is_not_confidential(void **state)
 	assert_code(vs_evidence_verify(&ev, &x, &v, &err), REFUSED_EVIDENCE);
 	assert_true(data_check(&v, "kind of machine")->passed);
 	assert_false(data_check(&v, "AK certificate")->passed);
+	/* Which machine it is stands in the report alone: asked for, it is not passed over. */
+	x.vm_id = "26f8bc30-774e-4290-8e7a-535f3b672aee";
+	assert_code(vs_evidence_verify(&ev, &x, &v, &err), REFUSED_EVIDENCE);
+	assert_false(data_check(&v, "virtual machine")->passed);
 	vs_buf_done(&nonce);
 	vs_evidence_done(&ev);
 }
