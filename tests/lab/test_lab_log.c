@@ -332,6 +332,11 @@ notices_a_debugger_in_pcr_7(void **state)
 	const struct lab_pcrs pcrs = replayed(vs_buf_view(&b));
 	assert_int_equal(verify(vs_buf_view(&b), &pcrs, &facts), LAB_CHECK_NONE);
 	assert_false(facts.debuggers_disabled);
+	/* The same measurement under the label of an authority hides nothing. */
+	VS_CLEANUP(vs_buf_done) struct vs_buf hidden = genuine();
+	put_event(&hidden, 7, 0x800000e0, vs_bytes_str("UEFI Debug Mode"),
+		vs_bytes_str("UEFI Debug Mode"));
+	expect(vs_buf_view(&hidden), LAB_CHECK_LOG_DATA);
 }
 
 static void

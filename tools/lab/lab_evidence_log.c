@@ -18,6 +18,7 @@ enum {
 	EV_NO_ACTION = 3,
 	EV_SEPARATOR = 4,
 	EV_COMPACT_HASH = 0xc,
+	VARIABLE_HEAD = 32,
 };
 #define EV_DRIVER_CONFIG 0x80000001u
 #define EV_ACTION 0x80000007u
@@ -237,7 +238,9 @@ note_pcr7(struct state *s, const struct lab_event *e)
 		return true;
 	if (e->type == EV_DRIVER_CONFIG)
 		return note_variable(s, e);
-	if (e->type == EV_AUTHORITY && s->n_variables == V_COUNT)
+	/* A variable: no hash covers the label, and the text of an action is shorter than its head.
+	 */
+	if (e->type == EV_AUTHORITY && s->n_variables == V_COUNT && e->data.n > VARIABLE_HEAD)
 		return true;
 	if (e->type == EV_ACTION) {
 		s->facts->debuggers_disabled = false;
