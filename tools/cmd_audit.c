@@ -83,6 +83,10 @@ print_end(const struct vs_audit_report *r, const struct outside *o)
 	if (r->has_after)
 		(void)printf(
 			"the log was rotated: earlier files can be given, too, oldest first\n");
+	if (r->n_unnamed)
+		(void)printf("%" PRIu64 " records at the end of earlier files come after the one "
+			     "that the next file names: a crash, or they were added later\n",
+			r->n_unnamed);
 	if (r->n_clock_back)
 		(void)printf(
 			"the clock went backwards before %" PRIu64 " records\n", r->n_clock_back);
@@ -121,13 +125,14 @@ print_text(const char *const *files, const struct vs_audit_report *r, const stru
 static int
 print_json(const char *const *files, const struct vs_audit_report *r, const struct outside *t)
 {
-	json_t *o = json_pack("{s:s, s:b, s:b, s:b, s:I, s:I, s:s, s:b, s:b, s:I, s:I, s:I, s:I}",
-		"file", files[r->bad_file], "whole", r->ok, "tail_proven", r->tail_proven,
-		"torn_tail", r->torn_tail, "records", (json_int_t)r->n_records, "last_seq",
-		(json_int_t)r->last_seq, "last_hash", r->last_hash, "lab", r->lab, "tpm", t->tpm,
-		"checkpoints", (json_int_t)r->n_checkpoints, "checkpoint_seq",
-		(json_int_t)r->counter_seq, "clock_back", (json_int_t)r->n_clock_back, "tpm_back",
-		(json_int_t)r->n_tpm_back);
+	json_t *o =
+		json_pack("{s:s, s:b, s:b, s:b, s:I, s:I, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I}",
+			"file", files[r->bad_file], "whole", r->ok, "tail_proven", r->tail_proven,
+			"torn_tail", r->torn_tail, "records", (json_int_t)r->n_records, "last_seq",
+			(json_int_t)r->last_seq, "last_hash", r->last_hash, "lab", r->lab, "tpm",
+			t->tpm, "checkpoints", (json_int_t)r->n_checkpoints, "checkpoint_seq",
+			(json_int_t)r->counter_seq, "clock_back", (json_int_t)r->n_clock_back,
+			"tpm_back", (json_int_t)r->n_tpm_back, "unnamed", (json_int_t)r->n_unnamed);
 	if (o && !r->ok) {
 		(void)json_object_set_new(o, "bad_line", json_integer((json_int_t)r->bad_line));
 		(void)json_object_set_new(o, "bad_seq", json_integer((json_int_t)r->bad_seq));

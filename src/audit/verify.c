@@ -315,6 +315,8 @@ verify_one(struct verifier *v, const char *path, const struct after *next, uint8
 	VS_TRY(open_log(path, &fd, err));
 	const vs_rc rc = verify_fd(v, fd, path, buf, err);
 	(void)close(fd);
+	if (!vs_failed(rc) && v->report->ok && next != NULL)
+		v->report->n_unnamed += v->report->last_seq - next->at.seq;
 	return rc;
 }
 

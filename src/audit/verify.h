@@ -31,6 +31,11 @@ struct vs_audit_report {
 			     */
 	/* Of the first record: the record of an earlier file that the first file comes after. */
 	bool has_after;
+	/*
+	 * Records at the end of files but the last that come after the one which the next file
+	 * names: those a crash made forgotten, or that were added later.
+	 */
+	uint64_t n_unnamed;
 	uint64_t n_clock_back; /* records that say the clock went backwards */
 	uint64_t n_tpm_back; /* records whose TPM's counts or clock are lower than before */
 	uint64_t n_recoveries; /* recovery records: each stands for a torn tail kept beside the file

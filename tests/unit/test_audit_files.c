@@ -156,6 +156,29 @@ the_end_of_a_rotated_file_is_proven_by_the_next_one(void **state)
 	drop_three(&t);
 }
 
+/* Whoever may write can go on with a chain: what nobody named later is told. */
+static void
+records_added_to_a_rotated_file_are_told(void **state)
+{
+	struct world *w = *state;
+	struct three t;
+	make_three(w, &t);
+	assert_int_equal(verify(t.list, 3, NULL).n_unnamed, 0);
+	const char *live = w->env.path;
+	w->env.path = t.path[1];
+	struct vs_audit *a = open_log(w);
+	add_n(a, 2);
+	vs_audit_close(a);
+	w->env.path = live;
+	const struct vs_audit_report r = verify(t.list, 3, NULL);
+	assert_true(r.ok);
+	assert_int_equal(r.n_unnamed, 2);
+	char lock[160];
+	(void)snprintf(lock, sizeof lock, "%s.lock", t.path[1]);
+	(void)unlink(lock);
+	drop_three(&t);
+}
+
 static void
 a_checkpoint_is_of_the_last_file(void **state)
 {
@@ -295,6 +318,7 @@ main(void)
 		LOG_TEST(a_missing_doubled_or_swapped_file_is_found),
 		LOG_TEST(whoever_writes_first_after_a_rotation_names_the_last_record),
 		LOG_TEST(the_end_of_a_rotated_file_is_proven_by_the_next_one),
+		LOG_TEST(records_added_to_a_rotated_file_are_told),
 		LOG_TEST(a_checkpoint_is_of_the_last_file),
 		LOG_TEST(what_was_noted_earlier_is_looked_for),
 		LOG_TEST(the_tpms_counter_finds_a_cut_end_and_an_old_copy),
