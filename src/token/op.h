@@ -87,7 +87,7 @@ struct vs_op {
 	uint8_t *acc; /* VS_RSA_MAX_BYTES, at first use */
 	/* Messages of version 3.0. */
 	size_t msg_tag, msg_held; /* octets: the tag; ciphertext that waits for it */
-	uint64_t msg_count; /* IVs counted with this key */
+	uint64_t msg_count; /* IVs counted in this session, for whatever key */
 };
 
 /* ---- life cycle (op.c). All of them under the session's lock. ------------------------------- */

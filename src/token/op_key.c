@@ -180,7 +180,6 @@ vs_op_find(struct vs_session *s, struct vs_op *op, CK_OBJECT_HANDLE h, CK_ATTRIB
 		vs_object_unref(op->object);
 		op->object = o;
 		op->checked = NULL;
-		op->msg_count = 0;
 	}
 	if (op->checked != op->row)
 		VS_CK_TRY(check_object(s, op->row, op->object, usage, bad_type));

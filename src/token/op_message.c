@@ -40,7 +40,8 @@ put_count(uint8_t *to, size_t n, uint64_t count)
 
 /*
  * The IV for the next message; 96 bits at least, so that random ones do not meet. The counter
- * starts at zero, as the standard says, and goes on as long as this session stays with this key.
+ * starts at zero, as the standard says, and goes on to the end of the session: a key may go and
+ * come back, with a lease, a list of keys or another key between, and must not meet an IV again.
  */
 static VS_CK
 make_iv(struct vs_op *op, const CK_GCM_MESSAGE_PARAMS *p, uint8_t *iv)

@@ -156,8 +156,10 @@ empty(struct vs_session *s)
 {
 	vs_find_drop(&s->find);
 	for (unsigned k = 0; k < VS_OP_COUNT_; k++) {
-		if (s->op[k] != NULL)
+		if (s->op[k] != NULL) {
 			vs_op_drop(s->op[k]);
+			s->op[k]->msg_count = 0;
+		}
 	}
 	vs_catalog_unref(s->catalog);
 	s->catalog = NULL;

@@ -2,6 +2,7 @@
 /* Version 3.0: signatures of messages, and AES-GCM messages in parts. */
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
+#include <time.h>
 
 #include "module/p11.h"
 
@@ -458,6 +459,60 @@ counted_ivs_do_not_come_again(void **state)
 	}
 }
 
+static uint32_t
+next_counted(CK_OBJECT_HANDLE key)
+{
+	uint8_t iv[12] = {0}, tag[16], out[4];
+	CK_GCM_MESSAGE_PARAMS p = {iv, 12, 64, CKG_GENERATE_COUNTER, tag, 128};
+	CK_ULONG n = sizeof out;
+	assert_rv_ok(C_MessageEncryptInit(s, MECH(CKM_AES_GCM), key));
+	assert_rv_ok(C_EncryptMessage(s, &p, sizeof p, NULL, 0, STR("abcd"), 4, out, &n));
+	assert_rv_ok(C_MessageEncryptFinal(s));
+	return (uint32_t)iv[10] << 8 | iv[11];
+}
+
+/* One IV twice under one key gives the key of the tag away. */
+static void
+no_counted_iv_comes_again_whatever_happens_to_the_key_meanwhile(void **state)
+{
+	const CK_OBJECT_HANDLE key = p11_find(s, CKO_SECRET_KEY, "aes256");
+	const CK_ULONG bytes = 16;
+	CK_ATTRIBUTE t[] = {ATTR(CKA_VALUE_LEN, bytes)};
+	CK_OBJECT_HANDLE other = 0;
+	uint32_t seen[5];
+	(void)state;
+	assert_rv_ok(C_GenerateKey(s, MECH(CKM_AES_KEY_GEN), t, COUNT(t), &other));
+	seen[0] = next_counted(key);
+	assert_int_equal(seen[0], 0);
+	(void)next_counted(other);
+	seen[1] = next_counted(key);
+	fake_end_lease();
+	seen[2] = next_counted(key);
+	/* The lease ends while nobody works, and what was prepared is swept. */
+	fake_end_lease();
+	assert_rv_ok(C_FindObjectsInit(s, NULL, 0));
+	assert_rv_ok(C_FindObjectsFinal(s));
+	seen[3] = next_counted(key);
+	/* The vault has a new list, in which this key still is. */
+	struct fake_agent *a = fake_agent();
+	const unsigned asked = a->n_catalog;
+	a->generation = 99;
+	for (int i = 0; i < 400 && a->n_catalog == asked; i++) {
+		assert_rv_ok(C_FindObjectsInit(s, NULL, 0));
+		assert_rv_ok(C_FindObjectsFinal(s));
+		(void)nanosleep(&(const struct timespec){.tv_nsec = 10000000}, NULL);
+	}
+	assert_true(a->n_catalog > asked);
+	seen[4] = next_counted(key);
+	for (size_t i = 0; i < COUNT(seen); i++)
+		for (size_t j = 0; j < i; j++)
+			assert_int_not_equal(seen[i], seen[j]);
+	/* Another session has messages of its own to count. */
+	assert_rv_ok(C_CloseSession(s));
+	s = p11_open();
+	assert_int_equal(next_counted(key), 0);
+}
+
 /* ---- random order ---------------------------------------------------------------------------- */
 
 enum phase { IDLE, BETWEEN, INSIDE };
@@ -570,6 +625,7 @@ main(void)
 		T(a_forged_message_in_parts_gives_nothing),
 		T(parts_with_hostile_arguments_are_refused),
 		T(counted_ivs_do_not_come_again),
+		T(no_counted_iv_comes_again_whatever_happens_to_the_key_meanwhile),
 		T(any_order_of_calls_gives_the_codes_of_the_standard),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
