@@ -198,6 +198,7 @@ handover_done(struct vs_job *job)
 {
 	struct vs_key_job *j = (struct vs_key_job *)job;
 	struct vs_key_ask *ask = j->ask;
+	vs_uses_recorded(j->keeper->uses, j->who.uid, !vs_failed(j->rc));
 	if (ask) {
 		ask->job = NULL;
 		const struct vs_ring_key *key = vs_keyring_at(&j->keeper->ring, j->no);
@@ -232,6 +233,7 @@ hand_over(struct vs_keeper *k, struct vs_key_ask *ask, const struct vs_ring_key 
 		rc = vs_work_post(k->work, &j->job, &err);
 	}
 	if (vs_failed(rc)) {
+		vs_uses_recorded(k->uses, ask->who.uid, false);
 		key_job_free(j);
 		answer_ask(ask, rc, &err);
 		return;

@@ -226,8 +226,20 @@ vs_uses_note(struct vs_uses_book *b, const struct vs_uses_who *w, uint32_t no)
 	if (budget == NULL || b->unwritten)
 		return VS_USES_RECORD;
 	if (budget->n >= VS_USES_HANDOVERS_MAX)
-		return VS_USES_COUNT;
+		return budget->written >= VS_USES_HANDOVERS_MAX ? VS_USES_COUNT : VS_USES_RECORD;
 	return ++budget->n == VS_USES_HANDOVERS_MAX ? VS_USES_RECORD_LAST : VS_USES_RECORD;
+}
+
+void
+vs_uses_recorded(struct vs_uses_book *b, uint32_t uid, bool written)
+{
+	struct vs_uses_budget *budget = budget_of(b, uid);
+	if (budget == NULL)
+		return;
+	if (!written)
+		budget->n -= budget->n > 0;
+	else if (budget->written < budget->n)
+		budget->written++; /* what began in the minute before is not of this one */
 }
 
 static size_t

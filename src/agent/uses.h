@@ -49,6 +49,8 @@ enum vs_uses_note {
 	VS_USES_COUNT, /* only counted, with vs_uses_give() */
 };
 enum vs_uses_note vs_uses_note(struct vs_uses_book *b, const struct vs_uses_who *w, uint32_t no);
+/* How the record ended that vs_uses_note() asked for. Only behind those that stand is counted. */
+void vs_uses_recorded(struct vs_uses_book *b, uint32_t uid, bool written);
 
 /*
  * The process gets a key: *ret_fd (ours) is the counters to send along. counted: VS_USES_COUNT was

@@ -29,7 +29,8 @@ struct vs_uses_page {
 /* Hand-overs of one user in this minute. */
 struct vs_uses_budget {
 	uint32_t uid;
-	unsigned n;
+	unsigned n; /* records that were begun, */
+	unsigned written; /* and that stand in the log */
 };
 
 struct vs_uses_job;

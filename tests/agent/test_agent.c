@@ -758,6 +758,31 @@ without_a_record_there_is_no_grant(void **state)
 	end_lab(l);
 }
 
+/* A full disk is not a way around the log: what could not be recorded is not counted either. */
+static void
+many_who_ask_do_not_get_a_key_without_a_record(void **state)
+{
+	(void)state;
+	enum { PROCESSES = 130 }; /* more than have a record of their own in a minute */
+	struct lab *l = started_lab(60);
+	struct vs_err err = {0};
+	struct vs_grant *g = NULL;
+	struct vs_secret secret = {0};
+	uint32_t no = 0;
+	assert_ok(need(l->client, &g, &err), &err);
+	assert_ok(key(l->client, g, "key-1", &secret, &no, &err), &err);
+	vs_secret_done(&secret);
+	write_file(l->fail, "x", 0600);
+	for (int i = 0; i < PROCESSES; i++)
+		assert_int_equal(in_child(l, asks_for_key_1, VS_E_AUDIT), 0);
+	/* When it can be written again each has its record again. */
+	assert_int_equal(unlink(l->fail), 0);
+	assert_int_equal(in_child(l, asks_for_key_1, VS_E_OK), 0);
+	assert_int_equal(count_lines(l->audit, "key token=data"), 2);
+	vs_grant_unref(g);
+	end_lab(l);
+}
+
 static void
 best_effort_audit_grants_without_a_record(void **state)
 {
@@ -2379,6 +2404,7 @@ main(void)
 		cmocka_unit_test(a_process_that_asks_again_and_again_gets_one_record),
 		cmocka_unit_test(processes_without_number_do_not_fill_the_log),
 		cmocka_unit_test(without_a_record_there_is_no_grant),
+		cmocka_unit_test(many_who_ask_do_not_get_a_key_without_a_record),
 		cmocka_unit_test(best_effort_audit_grants_without_a_record),
 		cmocka_unit_test(a_refused_release_gives_no_key_and_others_go_on),
 		cmocka_unit_test(only_listed_users_get_keys_but_all_see_the_catalog),
