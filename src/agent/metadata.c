@@ -31,6 +31,8 @@ struct vs_metadata {
 	struct vs_buf bytes;
 	bool from_vault; /* not from the cache file */
 	int64_t made_boot_ns;
+	struct vs_err failed; /* why the last fetch failed; until then the vault is left alone */
+	int64_t failed_until_boot_ns;
 	struct fetch *fetch;
 	struct vs_meta_ask *asks;
 };
@@ -158,6 +160,8 @@ fetch_done(struct vs_job *job)
 		m->from_vault = true;
 		m->made_boot_ns = vs_boot_now_ns();
 	} else {
+		m->failed = f->err;
+		m->failed_until_boot_ns = vs_boot_now_ns() + VS_METADATA_HOLD_MS * INT64_C(1000000);
 		vs_log_err(vs_core_log(m->core), VS_LOG_WARN, "metadata", m->token->label, &f->err);
 	}
 	/* What is known from before is better than nothing: a released key must match it anyway. */
@@ -168,11 +172,16 @@ fetch_done(struct vs_job *job)
 	free(f);
 }
 
+/* Anybody may ask for the list, so a failure stands for a while: the vault is not flooded. */
 static VS_RC
 start_fetch(struct vs_metadata *m, struct vs_err *err)
 {
 	if (m->fetch)
 		return VS_OK;
+	if (m->failed.n_frames > 0 && vs_boot_now_ns() < m->failed_until_boot_ns) {
+		*err = m->failed;
+		return (vs_rc){.code = m->failed.frames[0].code};
+	}
 	struct fetch *f = calloc(1, sizeof *f);
 	if (!f)
 		VS_FAIL(err, MEMORY, "out of memory");

@@ -14,6 +14,7 @@ enum {
 		2, /* answered without a second thought; then the vault's list is read */
 	VS_METADATA_USABLE_S = 300, /* answered at once, and asked for again behind the scenes */
 	VS_METADATA_WAIT_MS = 30000,
+	VS_METADATA_HOLD_MS = 1000, /* after a list that could not be had */
 };
 
 struct vs_metadata;

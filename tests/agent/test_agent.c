@@ -1495,6 +1495,30 @@ the_catalog_survives_an_outage_by_its_cache_file(void **state)
 	end_lab(l);
 }
 
+/* Everybody may ask for the list, also who may not use a key; the vault is not theirs to flood. */
+static void
+a_list_that_cannot_be_had_is_not_asked_for_without_end(void **state)
+{
+	(void)state;
+	struct lab *l = new_lab(60);
+	struct vs_err err = {0};
+	struct vs_catalog_data *cat = NULL;
+	script(l, "catalog = unreachable\n");
+	start_agent(l);
+	l->client = new_client(l);
+	const int64_t before = vs_boot_now_ns();
+	for (int i = 0; i < 50; i++)
+		assert_code(vs_client_catalog(l->client, 0, 0, in_s(10), &cat, &err), CONNECT);
+	const size_t most = 1 + (size_t)((vs_boot_now_ns() - before) / S);
+	assert_in_range(count_lines(l->calls, "catalog"), 1, most);
+	/* When the vault answers again that is seen soon. */
+	script(l, "catalog = ok\n");
+	nap_ms(1100);
+	assert_ok(vs_client_catalog(l->client, 0, 0, in_s(10), &cat, &err), &err);
+	vs_catalog_data_free(cat);
+	end_lab(l);
+}
+
 /* ---- hosts that meddle ----------------------------------------------------------------------- */
 
 /* A host that closes all descriptors and opens its own under our number. */
@@ -2429,6 +2453,7 @@ main(void)
 		cmocka_unit_test(a_hundred_clients_are_served_by_one_attempt),
 		cmocka_unit_test(waiters_have_deadlines_of_their_own),
 		cmocka_unit_test(the_catalog_survives_an_outage_by_its_cache_file),
+		cmocka_unit_test(a_list_that_cannot_be_had_is_not_asked_for_without_end),
 		cmocka_unit_test(a_closed_or_replaced_descriptor_is_noticed),
 		cmocka_unit_test(a_forked_child_abandons_and_connects_anew),
 		cmocka_unit_test(peers_that_break_the_protocol_are_closed),
