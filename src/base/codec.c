@@ -256,6 +256,22 @@ vs_utf8_ok(struct vs_bytes s)
 	return true;
 }
 
+void
+vs_text_clean(char *s)
+{
+	for (size_t left = strlen(s); left > 0;) {
+		const uint8_t *p = (const uint8_t *)s;
+		const size_t n = utf8_len(p, left);
+		const bool control = n == 1 ? p[0] < 0x20 || p[0] == 0x7f
+					    : n == 2 && p[0] == 0xc2 && p[1] < 0xa0;
+		const size_t step = n == 0 || control ? 1 : n;
+		if (n == 0 || control)
+			*s = '?';
+		s += step;
+		left -= step;
+	}
+}
+
 char *
 vs_quote(struct vs_bytes s, char *out, size_t out_size)
 {

@@ -28,6 +28,11 @@ bool vs_ct_eq(const void *a, const void *b, size_t n);
 /* Valid UTF-8 without NUL. */
 bool vs_utf8_ok(struct vs_bytes s);
 /*
+ * A sentence is one line of text: in place, control characters and what is no UTF-8, such as a
+ * character that was cut, become '?'.
+ */
+void vs_text_clean(char *s);
+/*
  * Foreign text for a sentence or a log line: control characters, invalid UTF-8 and quotes become
  * \xNN, cut with "..." so that it fits. Always terminated. Returns out.
  */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/codec.h"
+
 struct code_row {
 	enum vs_code code;
 	enum vs_cat cat;
@@ -67,15 +69,6 @@ vs_code_from_number(unsigned long number)
 	return VS_E_INTERNAL;
 }
 
-/* A sentence is one line: what callers let through of the outside world becomes '?'. */
-static void
-strip_controls(char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || (unsigned char)*s == 0x7f)
-			*s = '?';
-}
-
 __attribute__((format(printf, 6, 0))) static void
 put_frame(struct vs_err_frame *f, enum vs_code code, const char *func, int line, long foreign,
 	const char *fmt, va_list ap)
@@ -83,7 +76,8 @@ put_frame(struct vs_err_frame *f, enum vs_code code, const char *func, int line,
 	*f = (struct vs_err_frame){.code = code, .line = line, .func = func, .foreign = foreign};
 	if (vsnprintf(f->text, sizeof f->text, fmt, ap) < 0)
 		f->text[0] = '\0';
-	strip_controls(f->text);
+	/* What callers let through of the outside world. */
+	vs_text_clean(f->text);
 }
 
 vs_rc
@@ -142,4 +136,5 @@ vs_err_sentence(const struct vs_err *err, char *out, size_t out_size)
 		out[n] = ')';
 		out[n + 1] = '\0';
 	}
+	vs_text_clean(out);
 }

@@ -24,6 +24,8 @@ vs_check_add(struct vs_verdict *v, const char *rule, const char *name, bool pass
 	va_start(ap, seen);
 	vsnprintf(c->seen, sizeof c->seen, seen, ap);
 	va_end(ap);
+	vs_text_clean(c->expected);
+	vs_text_clean(c->seen);
 	return passed;
 }
 

@@ -35,6 +35,28 @@ keeps_the_cause_first_and_denies_a_success_that_failed(void **state)
 	assert_string_equal(tiny, "clai");
 }
 
+/* JSON takes nothing else: a sentence that is no text would be left out where it is reported. */
+static void
+a_sentence_is_text_wherever_it_is_cut(void **state)
+{
+	(void)state;
+	struct vs_err err = {0};
+	char euros[VS_ERR_TEXT_MAX + 1], s[VS_ERR_TEXT_MAX];
+	for (size_t i = 0; i + 3 < sizeof euros; i += 3)
+		memcpy(euros + i, "\xe2\x82\xac", 4);
+	for (int pad = 0; pad < 4; pad++) {
+		(void)vs_err_put(&err, VS_E_ANSWER, "f", 1, 0, "%*s%s", pad, "", euros).code;
+		assert_true(vs_utf8_ok(vs_bytes_str(err.frames[0].text)));
+		assert_in_range(strlen(err.frames[0].text), VS_ERR_TEXT_MAX - 4, VS_ERR_TEXT_MAX);
+		for (size_t n = 1; n < sizeof s; n++) {
+			vs_err_sentence(&err, s, n);
+			assert_true(vs_utf8_ok(vs_bytes_str(s)));
+		}
+	}
+	(void)vs_err_put(&err, VS_E_ANSWER, "f", 1, 0, "a%sb", "\xff\xc2\x9b\xc3\xbc\x7f").code;
+	assert_string_equal(err.frames[0].text, "a???\xc3\xbc?b");
+}
+
 static void
 knows_every_code_once(void **state)
 {
@@ -357,6 +379,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_the_cause_first_and_denies_a_success_that_failed),
+		cmocka_unit_test(a_sentence_is_text_wherever_it_is_cut),
 		cmocka_unit_test(knows_every_code_once),
 		cmocka_unit_test(refuses_to_grow_past_the_maximum),
 		cmocka_unit_test(reader_reads_zero_after_the_end),

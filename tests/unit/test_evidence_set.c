@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/codec.h"
+#include "evidence/check.h"
 #include "evidence/data.h"
 #include "evidence/ev_crypto.h"
 #include "evidence/hcl.h"
@@ -445,6 +446,24 @@ without_a_hardware_report_a_machine_is_not_confidential(void **state)
 	vs_evidence_done(&ev);
 }
 
+/* What was seen may be foreign text of any length: the words stay text, or JSON would lack them. */
+static void
+a_check_says_text_wherever_it_is_cut(void **state)
+{
+	(void)state;
+	struct vs_verdict v = {.n_checks = 0};
+	char euros[400];
+	for (size_t i = 0; i + 3 < sizeof euros; i += 3)
+		memcpy(euros + i, "\xe2\x82\xac", 4);
+	for (int pad = 0; pad < 4; pad++)
+		vs_check_add(
+			&v, "R", "name", false, euros + 3 * (size_t)pad, "%*s%s", pad, "", euros);
+	for (size_t i = 0; i < v.n_checks; i++) {
+		assert_true(vs_utf8_ok(vs_bytes_str(v.checks[i].seen)));
+		assert_true(vs_utf8_ok(vs_bytes_str(v.checks[i].expected)));
+	}
+}
+
 static void
 runtime_data_are_read_strictly(void **state)
 {
@@ -551,6 +570,7 @@ main(void)
 		cmocka_unit_test(a_foreign_quote_fits_no_machine),
 		cmocka_unit_test(a_key_that_the_guest_made_is_refused_by_the_platform_certificate),
 		cmocka_unit_test(without_a_hardware_report_a_machine_is_not_confidential),
+		cmocka_unit_test(a_check_says_text_wherever_it_is_cut),
 		cmocka_unit_test(runtime_data_are_read_strictly),
 		cmocka_unit_test(sets_are_saved_and_loaded_again),
 	};
