@@ -4,7 +4,9 @@ noinst_HEADERS += %D%/unit/unit.h
 
 rules = %D%/rules/kubernetes.py %D%/interop/completion.sh %D%/rules/conf-man.py %D%/rules/layers.py %D%/rules/words.py %D%/rules/headers.sh
 TESTS += $(rules)
-EXTRA_DIST += $(rules)
+EXTRA_DIST += $(rules) \
+	%D%/data/kubernetes/README.md %D%/data/kubernetes/LICENSE %D%/data/kubernetes/pick.py \
+	%D%/data/kubernetes/apps-v1.json %D%/data/kubernetes/core-v1.json %D%/data/kubernetes/kustomization.json
 AM_TESTS_ENVIRONMENT += CC='$(CC)'; export CC; \
 	VS_SYSCONFDIR='$(sysconfdir)'; export VS_SYSCONFDIR; VS_LIBEXECDIR='$(libexecdir)'; export VS_LIBEXECDIR; \
 	VS_RUNSTATEDIR='$(runstatedir)'; export VS_RUNSTATEDIR; VS_LOCALSTATEDIR='$(localstatedir)'; export VS_LOCALSTATEDIR; \

@@ -1,74 +1,103 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""conf/kubernetes: fields by kind and type, references that resolve, no right that is not needed, commands that exist."""
+"""conf/kubernetes: valid by Kubernetes' own schema (tests/data/kubernetes) and nothing besides it, references that resolve,
+no right that is not needed, commands that exist."""
 import json
 import os
 import subprocess
 import sys
 
 try:
+    import jsonschema
     import yaml
-except ImportError:
+except ImportError as e:
     if os.environ.get("CI"):
-        sys.exit("python3-yaml is not installed")
-    print("skipped: python3-yaml is not installed")
+        sys.exit(f"{e}: install python3-yaml and python3-jsonschema")
+    print(f"skipped: {e}: install python3-yaml and python3-jsonschema")
     sys.exit(77)
 
 SRC, BUILD = os.environ["VS_SRCDIR"], os.environ["VS_BUILDDIR"]
-BASE = SRC + "/conf/kubernetes/base/"
-STR, INT, BOOL, LIST, MAP = str, int, bool, list, dict
-# Every member that a kind may have, with its type; "!" in front: it must be there.
-CONTEXT = {"runAsUser": INT, "runAsGroup": INT, "runAsNonRoot": BOOL, "!allowPrivilegeEscalation": BOOL,
-           "!readOnlyRootFilesystem": BOOL, "!capabilities": {"!drop": LIST}, "seccompProfile": {"!type": STR}}
-PROBE = {"!exec": {"!command": LIST}, "periodSeconds": INT, "failureThreshold": INT, "timeoutSeconds": INT}
-MOUNT = {"!name": STR, "!mountPath": STR, "subPath": STR, "readOnly": BOOL}
-CONTAINER = {"!name": STR, "!image": STR, "command": LIST, "args": LIST, "restartPolicy": STR, "!securityContext": CONTEXT,
-             "!resources": {"!requests": MAP, "!limits": MAP}, "startupProbe": PROBE, "readinessProbe": PROBE,
-             "!volumeMounts": [MOUNT]}
-VOLUME = {"!name": STR, "emptyDir": {"medium": STR, "!sizeLimit": STR}, "configMap": {"!name": STR, "defaultMode": INT},
-          "hostPath": {"!path": STR, "!type": STR}}
-POD = {"!serviceAccountName": STR, "!automountServiceAccountToken": BOOL, "!nodeSelector": MAP,
-       "!securityContext": {"!seccompProfile": {"!type": STR}}, "initContainers": [CONTAINER], "!containers": [CONTAINER],
-       "!volumes": [VOLUME]}
-META = {"!name": STR, "labels": MAP, "annotations": MAP}
+BASE, SCHEMAS = SRC + "/conf/kubernetes/base/", SRC + "/tests/data/kubernetes/"
 KINDS = {
-    ("apps/v1", "Deployment"): {"!metadata": META, "!spec": {"!replicas": INT, "!selector": {"!matchLabels": MAP},
-                                "!template": {"!metadata": {"!labels": MAP}, "!spec": POD}}},
-    ("v1", "ServiceAccount"): {"!metadata": META},
-    ("kustomize.config.k8s.io/v1beta1", "Kustomization"): {"!resources": LIST, "!configMapGenerator": [{"!name": STR, "!files": LIST}]},
+    ("apps/v1", "Deployment"): ("apps-v1.json", "io.k8s.api.apps.v1.Deployment"),
+    ("v1", "ServiceAccount"): ("core-v1.json", "io.k8s.api.core.v1.ServiceAccount"),
+    ("kustomize.config.k8s.io/v1beta1", "Kustomization"): ("kustomization.json", "Kustomization"),
 }
+# What the schema leaves to the author and this project does not.
+POD_HAS = ("serviceAccountName", "nodeSelector", "securityContext.seccompProfile.type")
+CONTAINER_HAS = ("image", "resources.requests", "resources.limits", "volumeMounts", "securityContext.capabilities.drop",
+                 "securityContext.allowPrivilegeEscalation", "securityContext.readOnlyRootFilesystem")
 
 
-def fits(value, schema, where):
-    if isinstance(schema, type):
-        if not isinstance(value, schema) or (schema is int and isinstance(value, bool)):
-            yield f"{where}: {value!r} is no {schema.__name__}"
-    elif isinstance(schema, list):
-        if not isinstance(value, list) or not value:
-            yield f"{where}: no list"
-            return
-        for i, v in enumerate(value):
-            yield from fits(v, schema[0], f"{where}[{i}]")
-    elif not isinstance(value, dict):
-        yield f"{where}: no object"
-    else:
-        known = {k.lstrip("!"): (s, k[0] == "!") for k, s in schema.items()}
-        for k, v in value.items():
-            if k not in known:
-                yield f"{where}.{k}: not known"
-            else:
-                yield from fits(v, known[k][0], f"{where}.{k}")
-        for k, (_, must) in known.items():
-            if must and k not in value:
-                yield f"{where}.{k}: missing"
+class Unique(yaml.SafeLoader):
+    """A member that stands twice is an error, as it is for Kubernetes' strict decoding."""
+
+    def construct_mapping(self, node, deep=False):
+        names = [self.construct_object(k) for k, _ in node.value]
+        for n in names:
+            if names.count(n) > 1:
+                raise yaml.YAMLError(f"{n} stands twice{node.start_mark}")
+        return super().construct_mapping(node, deep)
+
+
+def strict(x):
+    """Objects have the members that the schema names and no others; names of maps stay free."""
+    if isinstance(x, list):
+        return [strict(v) for v in x]
+    if not isinstance(x, dict):
+        return x
+    out = {k: {n: strict(p) for n, p in v.items()} if k == "properties" else strict(v) for k, v in x.items()}
+    if "properties" in x:
+        out["additionalProperties"] = False
+    return out
+
+
+def schema_of(file, name):
+    out = strict(json.load(open(SCHEMAS + file, encoding="utf-8")))
+    out["$ref"] = "#/components/schemas/" + name
+    return jsonschema.Draft7Validator(out)
+
+
+VALIDATORS = {kind: schema_of(*where) for kind, where in KINDS.items()}
 
 
 def check_document(doc, where):
     kind = (doc.get("apiVersion"), doc.get("kind"))
-    if kind not in KINDS:
+    if kind not in VALIDATORS:
         yield f"{where}: {kind} is not known"
         return
-    yield from fits({k: v for k, v in doc.items() if k not in ("apiVersion", "kind")}, KINDS[kind], where)
+    for e in VALIDATORS[kind].iter_errors(doc):
+        yield f"{where}: {e.json_path[2:]}: {e.message}"
+    if not isinstance(doc.get("metadata", {}).get("name"), str) and kind[1] != "Kustomization":
+        yield f"{where}: it has no name"
+
+
+def lacks(o, paths, where):
+    for path in paths:
+        at = o
+        for name in path.split("."):
+            at = at.get(name) if isinstance(at, dict) else None
+        if at is None:
+            yield f"{where}: {path} is missing"
+
+
+def check_required(pod):
+    yield from lacks(pod, POD_HAS, "the pod")
+    if pod.get("automountServiceAccountToken") is not False:
+        yield "the pod: automountServiceAccountToken is not false"
+    for name in ("hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"):
+        if pod.get(name):
+            yield f"the pod: {name}"
+    for c in pod.get("initContainers", []) + pod["containers"]:
+        yield from lacks(c, CONTAINER_HAS, c["name"])
+        if c.get("securityContext", {}).get("privileged"):
+            yield f"{c['name']}: is privileged"
+        if c.get("securityContext", {}).get("capabilities", {}).get("add"):
+            yield f"{c['name']}: has capabilities"
+    for v in pod.get("volumes", []):
+        path = v.get("hostPath", {}).get("path")
+        if path not in (None, "/sys/kernel/security/tpm0/binary_bios_measurements"):
+            yield f"volume {v['name']}: {path} of the host is not needed"
 
 
 def check_pod(doc, accounts, maps):
@@ -124,13 +153,13 @@ def load():
     docs = {}
     for name in sorted(os.listdir(BASE)):
         if name.endswith(".yaml"):
-            for doc in yaml.safe_load_all(open(BASE + name, encoding="utf-8")):
-                docs[name] = doc
+            docs[name] = yaml.load(open(BASE + name, encoding="utf-8"), Unique)
     return docs
 
 
 def check(docs):
     bad = [b for name, d in docs.items() for b in check_document(d, name)]
+    bad += [] if bad else check_required(docs["deployment.yaml"]["spec"]["template"]["spec"])
     if bad:
         return bad
     k = docs["kustomization.yaml"]
@@ -142,33 +171,83 @@ def check(docs):
     return bad + list(check_pod(docs["deployment.yaml"], accounts, maps))
 
 
+# What would be wrong, and what has to be said of it: the check itself can fail.
+POD_EDITS = [
+    # misspelt, or at home elsewhere
+    (lambda p: p["containers"][0].update(imagePullPolcy="Always"), "imagePullPolcy"),
+    (lambda p: p["containers"][0]["securityContext"].update(runAsNonroot=True), "runAsNonroot"),
+    (lambda p: p["containers"][0]["readinessProbe"].update(period=5), "period"),
+    (lambda p: p["volumes"][0]["emptyDir"].update(sizelimit="1Mi"), "sizelimit"),
+    (lambda p: p["containers"][0].update(seccompProfile={"type": "RuntimeDefault"}), "seccompProfile"),
+    (lambda p: p.update(nodeselector={}), "nodeselector"),
+    # of another type
+    (lambda p: p["initContainers"][0].update(args="one string"), "'one string' is not of type 'array'"),
+    (lambda p: p["containers"][0]["securityContext"].update(runAsUser="10001"), "'10001' is not of type 'integer'"),
+    (lambda p: p["containers"][0]["securityContext"].update(readOnlyRootFilesystem="true"), "'true' is not of type 'boolean'"),
+    (lambda p: p["volumes"][0]["emptyDir"].update(sizeLimit=["1Mi"]), "['1Mi'] is not valid"),
+    (lambda p: p.update(nodeSelector={"a": True}), "True is not of type 'string'"),
+    (lambda p: p.update(containers={}), "{} is not of type 'array'"),
+    (lambda p: p["containers"][0].update(image=None), "None is not of type 'string'"),
+    # not there
+    (lambda p: p.pop("containers"), "'containers' is a required property"),
+    (lambda p: p["containers"][0].pop("name"), "'name' is a required property"),
+    (lambda p: p["containers"][0]["volumeMounts"][0].pop("mountPath"), "'mountPath' is a required property"),
+    (lambda p: p["volumes"][3]["hostPath"].pop("path"), "'path' is a required property"),
+    (lambda p: p["securityContext"]["seccompProfile"].pop("type"), "'type' is a required property"),
+    # right by the schema and wrong here
+    (lambda p: p.pop("nodeSelector"), "nodeSelector is missing"),
+    (lambda p: p.pop("automountServiceAccountToken"), "automountServiceAccountToken is not false"),
+    (lambda p: p.update(hostNetwork=True), "hostNetwork"),
+    (lambda p: p["containers"][0].pop("resources"), "resources.limits is missing"),
+    (lambda p: p["containers"][0]["securityContext"].pop("capabilities"), "capabilities.drop is missing"),
+    (lambda p: p["initContainers"][0]["securityContext"]["capabilities"].update(add=["SYS_ADMIN"]), "has capabilities"),
+    (lambda p: p["containers"][0]["securityContext"].update(privileged=True), "is privileged"),
+    (lambda p: p["containers"][0]["securityContext"].update(runAsNonRoot=False), "may be root"),
+    (lambda p: p["volumes"][3]["hostPath"].update(path="/dev"), "/dev of the host is not needed"),
+    (lambda p: p["containers"][0]["volumeMounts"][0].update(name="nothing"), "no volume nothing"),
+    (lambda p: p["containers"][0]["resources"]["limits"].update({"squat.ai/tpm": 1}), "has the TPM"),
+    (lambda p: p["initContainers"][0].pop("restartPolicy"), "sidecar"),
+    (lambda p: p["initContainers"][1]["command"].append("--no-such-option"), "no option --no-such-option"),
+    (lambda p: p["initContainers"][0]["volumeMounts"][2].pop("subPath"), "a link or a file that does not exist"),
+    (lambda p: p.update(serviceAccountName="other"), "no such service account"),
+]
+FILE_EDITS = [
+    ("deployment.yaml", lambda d: d["spec"].pop("selector"), "'selector' is a required property"),
+    ("deployment.yaml", lambda d: d["spec"].update(replicas="1"), "'1' is not of type 'integer'"),
+    ("deployment.yaml", lambda d: d["metadata"].update(label={}), "label"),
+    ("deployment.yaml", lambda d: d.update(apiVersion="apps/v1beta1"), "is not known"),
+    ("serviceaccount.yaml", lambda d: d.update(automountServiceAccountTokens=False), "automountServiceAccountTokens"),
+    ("serviceaccount.yaml", lambda d: d["metadata"].pop("name"), "no name"),
+    ("serviceaccount.yaml", lambda d: d["metadata"]["annotations"].update(a=7), "7 is not of type 'string'"),
+    ("kustomization.yaml", lambda d: d.update(ressources=[]), "ressources"),
+    ("kustomization.yaml", lambda d: d["configMapGenerator"][0].pop("name"), "'name' is a required property"),
+    ("kustomization.yaml", lambda d: d.update(resources="deployment.yaml"), "is not of type 'array'"),
+    ("kustomization.yaml", lambda d: d["resources"].pop(), "does not name all files"),
+]
+
+
 def broken_ones_are_found():
-    """The check itself can fail: each of these has to be found."""
-    def edit(f):
+    edits = [("deployment.yaml", lambda d, f=f: f(d["spec"]["template"]["spec"]), says) for f, says in POD_EDITS]
+    for i, (name, edit, says) in enumerate(edits + FILE_EDITS):
         docs = json.loads(json.dumps(load()))
-        f(docs["deployment.yaml"]["spec"]["template"]["spec"])
-        return check(docs)
-    edits = [
-        lambda p: p["containers"][0]["securityContext"].update(privileged=True),
-        lambda p: p["containers"][0]["securityContext"].update(runAsNonRoot=False),
-        lambda p: p["containers"][0]["volumeMounts"][0].update(name="nothing"),
-        lambda p: p["containers"][0]["resources"]["limits"].update({"squat.ai/tpm": 1}),
-        lambda p: p["initContainers"][0].pop("restartPolicy"),
-        lambda p: p["initContainers"][1]["command"].append("--no-such-option"),
-        lambda p: p["initContainers"][0]["volumeMounts"][2].pop("subPath"),
-        lambda p: p["volumes"][0]["emptyDir"].update(sizeLimit=5),
-        lambda p: p.update(serviceAccountName="other"),
-        lambda p: p.pop("nodeSelector"),
-    ]
-    return [f"edit {i} is not found" for i, f in enumerate(edits) if not edit(f)]
+        edit(docs[name])
+        found = check(docs)
+        if not any(says in f for f in found):
+            yield f"edit {i} of {name}: expected '{says}', seen {found}"
+    try:
+        yaml.load("a: 1\nb: {c: 1, c: 2}\n", Unique)
+        yield "a member that stands twice is not found"
+    except yaml.YAMLError:
+        pass
 
 
-bad = check(load()) + broken_ones_are_found()
+bad = check(load())
+bad += [] if bad else broken_ones_are_found()
 r = subprocess.run([BUILD + "/vouchsafe", "conf", "check", BASE + "vouchsafe.conf"], capture_output=True, text=True)
 if r.returncode != 0 and "policy" not in r.stderr:
     bad.append("vouchsafe.conf: " + r.stderr)
 r = subprocess.run([BUILD + "/vouchsafe", "policy", "hash", BASE + "policy.json"], capture_output=True, text=True)
 if r.returncode != 0:
     bad.append("policy.json: " + r.stderr)
-print("\n".join(bad) or "the manifests are what they should be")
+print("\n".join(bad) or f"the manifests are what they should be; {len(POD_EDITS) + len(FILE_EDITS)} broken ones are refused")
 sys.exit(1 if bad else 0)
