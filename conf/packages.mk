@@ -11,7 +11,7 @@ debian_files = \
 	%D%/debian/vouchsafe-lab.install \
 	%D%/debian/vouchsafe.docs %D%/debian/vouchsafe.install
 package_scripts = tests/packages/deb.sh tests/packages/reproducible.sh tests/packages/bare-root.sh tests/packages/five-minutes.sh \
-	tests/packages/root.sh tests/packages/arm64.sh tests/packages/image.sh
+	tests/packages/root.sh tests/packages/initramfs.sh tests/packages/arm64.sh tests/packages/image.sh
 EXTRA_DIST += $(debian_files) $(package_scripts)
 
 # The packages come to ./deb; DEB_BUILD_OPTIONS is respected (without one: nocheck).

@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # The life of the packages in a bare Debian root: install, what stands where, the README's five
-# minutes by an ordinary user, removal, purge. usage: bare-root.sh FOLDER-OF-DEBS [ROOT-TAR]
+# minutes by an ordinary user, the initramfs of a real kernel, removal, purge. usage: bare-root.sh FOLDER-OF-DEBS [ROOT-TAR]
 # Needs root and a package mirror for the packages' dependencies; mounts and processes are private.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/root.sh"
+. "$here/initramfs.sh"
 private_root "$@"
 debs=$(cd "$1" && pwd)
 make_root "${2-}"
@@ -47,6 +48,8 @@ quietly "a user" useradd -m tester
 quietly "README" sh -c 'f=/usr/share/doc/vouchsafe/README.md; { [ -f $f ] && cat $f || zcat $f.gz; } >/tmp/README.md'
 inside su tester -c 'sh /tmp/five-minutes.sh /tmp/README.md' || fail "the README's five minutes"
 mv "$R/etc/vouchsafe/kept" "$R/etc/vouchsafe/vouchsafe.conf"
+
+initramfs_life
 
 echo '{"seq":1}' >"$R/var/log/vouchsafe/audit.log"
 quietly "removing" apt-get remove -y -q $names
