@@ -18,6 +18,7 @@
 #include "tools/cli.h"
 #include "tools/volume_ask.h"
 #include "tools/volume_key.h"
+#include "tools/volume_slot.h"
 
 #ifndef WITH_CRYPTSETUP
 int
@@ -81,18 +82,17 @@ struct volume {
 	struct vs_ossl *ossl;
 	struct vs_profile *profile;
 	struct vs_client *client;
-	struct crypt_device *cd;
+	struct vs_volume_disk disk;
 	struct vs_buf canonical;
 	char fingerprint[65];
 	int device_fd, copy_fd;
-	char words[256]; /* the library's last error */
 };
 
 static void
 volume_done(struct volume *v)
 {
-	if (v->cd)
-		crypt_free(v->cd);
+	if (v->disk.cd)
+		crypt_free(v->disk.cd);
 	vs_client_free(v->client);
 	vs_profile_free(v->profile);
 	vs_ossl_unref(v->ossl);
@@ -108,16 +108,14 @@ static void
 take_words(int level, const char *msg, void *usrptr)
 {
 	struct volume *v = usrptr;
-	if (level == CRYPT_LOG_ERROR && msg && !v->words[0])
-		(void)vs_quote(vs_bytes_str(msg), v->words, sizeof v->words);
+	if (level == CRYPT_LOG_ERROR && msg && !v->disk.words[0])
+		(void)vs_quote(vs_bytes_str(msg), v->disk.words, sizeof v->disk.words);
 }
 
-/* r is libcryptsetup's negative errno. */
 static vs_rc
 crypt_failed(struct volume *v, int r, const char *what, struct vs_err *err)
 {
-	return vs_err_put(err, VS_E_FILE, __func__, __LINE__, -r, "%s: %s: %s %s", v->device, what,
-		strerror(-r), v->words);
+	return vs_volume_disk_failed(&v->disk, r, what, err);
 }
 
 /* Loads the header from path, judges it, computes the fingerprint. */
@@ -125,18 +123,19 @@ static VS_RC
 load_header(struct volume *v, const char *path, const char *data, const char **ret_json,
 	struct vs_err *err)
 {
-	int r = data ? crypt_init_data_device(&v->cd, path, data) : crypt_init(&v->cd, path);
+	int r = data ? crypt_init_data_device(&v->disk.cd, path, data)
+		     : crypt_init(&v->disk.cd, path);
 	if (r < 0)
 		return crypt_failed(v, r, "it cannot be used", err);
-	crypt_set_log_callback(v->cd, take_words, v);
-	r = crypt_load(v->cd, CRYPT_LUKS2, NULL);
+	crypt_set_log_callback(v->disk.cd, take_words, v);
+	r = crypt_load(v->disk.cd, CRYPT_LUKS2, NULL);
 	if (r < 0)
 		return crypt_failed(v, r, "its LUKS2 header cannot be used", err);
-	r = crypt_dump_json(v->cd, ret_json, 0);
+	r = crypt_dump_json(v->disk.cd, ret_json, 0);
 	if (r < 0)
 		return crypt_failed(v, r, "its metadata cannot be read", err);
 	v->canonical = (struct vs_buf){.max = LABEL_ROOM};
-	const char *uuid = crypt_get_uuid(v->cd);
+	const char *uuid = crypt_get_uuid(v->disk.cd);
 	VS_TRY(vs_volume_judge(vs_bytes_str(*ret_json), uuid ? uuid : "", &v->canonical, err));
 	uint8_t digest[32];
 	VS_TRY(vs_hash_once(v->ossl, VS_HASH_SHA256, vs_buf_view(&v->canonical), digest, err));
@@ -177,37 +176,6 @@ way_of(const struct volume *v)
 		.until = v->until && v->until < one ? v->until : one};
 }
 
-/* Slot and entry, or neither. */
-static VS_RC
-write_entry(struct volume *v, const struct vs_secret *typed, const struct vs_secret *fresh,
-	struct vs_volume_entry *e, struct vs_err *err)
-{
-	VS_CLEANUP(vs_buf_done) struct vs_buf json = {.max = 4096};
-	/* All its strength is in its own 512 random bits; stretching would cost boot time only. */
-	const struct crypt_pbkdf_type light = {.type = CRYPT_KDF_PBKDF2,
-		.hash = "sha256",
-		.iterations = 1000,
-		.flags = CRYPT_PBKDF_NO_BENCHMARK};
-	int r = crypt_set_pbkdf_type(v->cd, &light);
-	if (r < 0)
-		return crypt_failed(v, r, "key derivation", err);
-	e->slot = crypt_keyslot_add_by_passphrase(v->cd, CRYPT_ANY_SLOT, (const char *)typed->p,
-		typed->n, (const char *)fresh->p, fresh->n);
-	if (e->slot == -EPERM)
-		VS_FAIL(err, PIN, "%s: the passphrase opens no key slot", v->device);
-	if (e->slot < 0)
-		return crypt_failed(v, e->slot, "no key slot could be added", err);
-	vs_rc rc = vs_volume_entry_write(e, &json, err);
-	if (!vs_failed(rc)) {
-		r = crypt_token_json_set(v->cd, CRYPT_ANY_TOKEN, vs_buf_cstr(&json));
-		if (r < 0)
-			rc = crypt_failed(v, r, "no token could be added", err);
-	}
-	if (vs_failed(rc))
-		(void)crypt_keyslot_destroy(v->cd, e->slot);
-	return rc;
-}
-
 /* O_NONBLOCK: what is no device or file, such as a pipe, is refused and not waited for. */
 static VS_RC
 open_device(struct volume *v, struct vs_err *err)
@@ -228,6 +196,41 @@ open_device(struct volume *v, struct vs_err *err)
 	return VS_OK;
 }
 
+/* What is there: nothing, or something that was begun. */
+static VS_RC
+read_had(struct volume *v, const char *json, struct vs_volume_entry *had, struct vs_err *err)
+{
+	const vs_rc rc = vs_volume_entry_read(vs_bytes_str(json), had, NULL);
+	if (rc.code == VS_E_NOT_FOUND)
+		return VS_OK;
+	if (vs_failed(rc) || !had->begun)
+		VS_FAIL(err, USAGE,
+			"%s is enrolled already; remove that first (cryptsetup token remove, "
+			"luksKillSlot)",
+			v->device);
+	return VS_OK;
+}
+
+static VS_RC
+undo_begun(struct volume *v, struct vs_err *err)
+{
+	const char *json = NULL;
+	for (int i = 0; i < crypt_token_max(CRYPT_LUKS2); i++) {
+		VS_CLEANUP(vs_volume_entry_done) struct vs_volume_entry e = {.number = -1};
+		const int r = crypt_dump_json(v->disk.cd, &json, 0);
+		if (r < 0)
+			return crypt_failed(v, r, "its metadata cannot be read", err);
+		VS_TRY(read_had(v, json, &e, err));
+		if (e.number < 0)
+			break;
+		VS_TRY(vs_volume_slot_undo(&v->disk, &e, err));
+		(void)fprintf(stderr,
+			"vouchsafe volume: an enrolment of %s that was cut off is taken back\n",
+			v->device);
+	}
+	return VS_OK;
+}
+
 static VS_RC
 enroll(struct volume *v, struct vs_err *err)
 {
@@ -239,11 +242,7 @@ enroll(struct volume *v, struct vs_err *err)
 	VS_TRY(prepare(v, err));
 	VS_TRY(vs_volume_copy(v->device_fd, v->device, &v->copy_fd, err));
 	VS_TRY(load_header(v, v->device, NULL, &json, err));
-	if (vs_volume_entry_read(vs_bytes_str(json), &had, NULL).code != VS_E_NOT_FOUND)
-		VS_FAIL(err, USAGE,
-			"%s is enrolled already; remove that first (cryptsetup token remove, "
-			"luksKillSlot)",
-			v->device);
+	VS_TRY(read_had(v, json, &had, err));
 	VS_TRY(vs_secret_new(v->arena, PASSPHRASE, &fresh, err));
 	VS_TRY(vs_random(fresh.p, fresh.n, err));
 	const struct vs_volume_way way = way_of(v);
@@ -251,7 +250,9 @@ enroll(struct volume *v, struct vs_err *err)
 	VS_TRY(vs_volume_read_passphrase(v->passphrase_fd, v->device, v->arena, &typed, err));
 	sigset_t before;
 	vs_volume_hold_signals(&before);
-	VS_TRY(write_entry(v, &typed, &fresh, &e, err));
+	VS_TRY(vs_volume_slot_try(&v->disk, &typed, had.number >= 0 ? &had : NULL, err));
+	VS_TRY(undo_begun(v, err));
+	VS_TRY(vs_volume_slot_add(&v->disk, &typed, &fresh, &e, err));
 	(void)printf("key slot %d of %s is wrapped to %s in %s\nfingerprint %s\n", e.slot,
 		v->device, e.key, e.token, v->fingerprint);
 	(void)fflush(stdout);
@@ -279,12 +280,17 @@ open_volume(struct volume *v, struct vs_err *err)
 			"the volume's header was refused: its fingerprint is %s, expected %.64s",
 			v->fingerprint, v->expect);
 	VS_TRY(vs_volume_entry_read(vs_bytes_str(json), &e, err));
+	if (e.begun)
+		VS_FAIL(err, NOT_FOUND,
+			"the enrolment of %s was cut off before its end; do vouchsafe volume "
+			"enroll again",
+			v->device);
 	const struct vs_volume_way way = way_of(v);
 	VS_TRY(vs_volume_unwrap(&way, &e, &passphrase, err));
 	const uint32_t flags = v->read_only ? CRYPT_ACTIVATE_READONLY : 0;
 	sigset_t before;
 	vs_volume_hold_signals(&before);
-	const int r = crypt_activate_by_passphrase(v->cd, v->test ? NULL : v->name, e.slot,
+	const int r = crypt_activate_by_passphrase(v->disk.cd, v->test ? NULL : v->name, e.slot,
 		(const char *)passphrase.p, passphrase.n, flags);
 	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	if (r == -EPERM)
@@ -302,10 +308,10 @@ close_volume(struct volume *v, struct vs_err *err)
 	if (crypt_status(NULL, v->device) < CRYPT_ACTIVE)
 		VS_FAIL(err, USAGE, "no volume %.127s is open; ls /dev/mapper shows those that are",
 			v->device);
-	int r = crypt_init_by_name(&v->cd, v->device);
+	int r = crypt_init_by_name(&v->disk.cd, v->device);
 	if (r >= 0) {
-		crypt_set_log_callback(v->cd, take_words, v);
-		r = crypt_deactivate(v->cd, v->device);
+		crypt_set_log_callback(v->disk.cd, take_words, v);
+		r = crypt_deactivate(v->disk.cd, v->device);
 	}
 	return r < 0 ? crypt_failed(v, r, "it cannot be closed", err) : VS_OK;
 }
@@ -455,6 +461,7 @@ vs_cmd_volume(int argc, char **argv)
 		return vs_cli_usage("volume", "enroll, open or close is missing");
 	const int n = argc - optind - 1;
 	v.device = n >= 1 ? argv[optind + 1] : NULL;
+	v.disk.device = v.device;
 	v.name = n >= 2 ? argv[optind + 2] : NULL;
 	code = check_words(verb, verbs[i].run, n, &v);
 	if (code >= 0)

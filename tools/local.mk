@@ -11,7 +11,8 @@ vouchsafe_SOURCES = \
 	%D%/audit.h %D%/audit_bundle.c %D%/audit_show.c %D%/cmd_attest.c %D%/cmd_audit.c %D%/cmd_conf.c %D%/cmd_doctor.c %D%/cmd_evidence.c \
 	%D%/doctor.h %D%/doctor_files.c %D%/doctor_machine.c %D%/doctor_services.c %D%/libver.c %D%/libver.h \
 	%D%/cmd_gate.c %D%/cmd_policy.c %D%/cmd_policy.h %D%/cmd_policy_record.c %D%/cmd_status.c %D%/cmd_token.c \
-	%D%/cmd_volume.c %D%/volume_ask.c %D%/volume_ask.h %D%/volume_header.c %D%/volume_header.h %D%/volume_key.c %D%/volume_key.h
+	%D%/cmd_volume.c %D%/volume_ask.c %D%/volume_ask.h %D%/volume_header.c %D%/volume_header.h %D%/volume_key.c %D%/volume_key.h \
+	%D%/volume_slot.c %D%/volume_slot.h
 vouchsafe_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir) $(CRYPTSETUP_CFLAGS)
 vouchsafe_LDADD = libvsclient.la $(VS_SERVICE_LIBS) $(CRYPTSETUP_LIBS)
 
@@ -33,3 +34,11 @@ tests_unit_test_volume_header_LDADD = libvsjose.la libvscrypto.la libvsbase.la $
 TESTS += tests/unit/test_volume_header
 TESTS += tests/interop/volume.sh
 EXTRA_DIST += tests/interop/volume.sh
+
+if CRYPTSETUP
+check_PROGRAMS += tests/unit/test_volume_slot
+tests_unit_test_volume_slot_SOURCES = tests/unit/test_volume_slot.c tools/volume_header.c tools/volume_slot.c
+tests_unit_test_volume_slot_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir) $(CRYPTSETUP_CFLAGS)
+tests_unit_test_volume_slot_LDADD = libvsjose.la libvscrypto.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) $(CRYPTSETUP_LIBS) -lcmocka
+TESTS += tests/unit/test_volume_slot
+endif

@@ -245,6 +245,19 @@ small_number(const char *s)
 	return n < 32 ? n : -1;
 }
 
+/* A slot that is perhaps not there cannot be named as one of the token's. */
+static bool
+read_begun(const struct vs_json *o, const struct vs_json *slots, const char **slot, uint32_t *begun)
+{
+	int64_t n = 0;
+	if (vs_json_kind(slots) != VS_JSON_ARRAY || vs_json_count(slots) != 0 ||
+		!vs_json_int(vs_json_get(o, "vouchsafe-iterations"), &n) || n < 1 ||
+		n > INT32_MAX || !vs_json_string(vs_json_get(o, "vouchsafe-begun"), slot))
+		return false;
+	*begun = (uint32_t)n;
+	return true;
+}
+
 static VS_RC
 read_entry(const struct vs_json *o, int number, struct vs_volume_entry *ret, struct vs_err *err)
 {
@@ -253,7 +266,9 @@ read_entry(const struct vs_json *o, int number, struct vs_volume_entry *ret, str
 	const char *slot = NULL;
 	struct vs_bytes wrapped = {0};
 	const struct vs_json *slots = vs_json_get(o, "keyslots");
-	if (vs_json_count(slots) == 1)
+	if (vs_json_get(o, "vouchsafe-begun"))
+		(void)read_begun(o, slots, &slot, &e.begun);
+	else if (vs_json_count(slots) == 1)
 		(void)vs_json_string(vs_json_at(slots, 0), &slot);
 	e.slot = small_number(slot);
 	if (number < 0 || e.slot < 0 || !copy_text(o, "vouchsafe-token", e.token, sizeof e.token) ||
@@ -284,7 +299,14 @@ vs_volume_entry_read(struct vs_bytes json, struct vs_volume_entry *ret, struct v
 VS_RC
 vs_volume_entry_write(const struct vs_volume_entry *e, struct vs_buf *json, struct vs_err *err)
 {
-	VS_TRY(vs_buf_addf(json, err, "{\"type\":\"vouchsafe\",\"keyslots\":[\"%d\"],", e->slot));
+	if (e->begun)
+		VS_TRY(vs_buf_addf(json, err,
+			"{\"type\":\"vouchsafe\",\"keyslots\":[],\"vouchsafe-begun\":\"%d\","
+			"\"vouchsafe-iterations\":%lu,",
+			e->slot, (unsigned long)e->begun));
+	else
+		VS_TRY(vs_buf_addf(
+			json, err, "{\"type\":\"vouchsafe\",\"keyslots\":[\"%d\"],", e->slot));
 	VS_TRY(vs_buf_add_str(json, "\"vouchsafe-token\":", err));
 	VS_TRY(vs_json_put_string(json, vs_bytes_str(e->token), err));
 	VS_TRY(vs_buf_add_str(json, ",\"vouchsafe-key\":", err));

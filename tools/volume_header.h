@@ -34,6 +34,7 @@ VS_RC vs_volume_judge(
 struct vs_volume_entry {
 	int number; /* of the LUKS2 token, -1: there is none */
 	int slot;
+	uint32_t begun; /* not 0: of an enrolment that has come to no end, the slot's iterations */
 	char token[33], key[128], version[65];
 	struct vs_buf wrapped;
 };

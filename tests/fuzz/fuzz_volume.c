@@ -47,7 +47,7 @@ try_entry(struct vs_bytes json)
 	FUZZ_MUST(!vs_failed(vs_volume_entry_write(&one, &text, NULL)));
 	FUZZ_MUST(!vs_failed(vs_buf_add_str(&text, "}}", NULL)));
 	FUZZ_MUST(!vs_failed(vs_volume_entry_read(vs_buf_view(&text), &two, NULL)));
-	FUZZ_MUST(one.number == two.number && one.slot == two.slot);
+	FUZZ_MUST(one.number == two.number && one.slot == two.slot && one.begun == two.begun);
 	FUZZ_MUST(strcmp(one.token, two.token) == 0 && strcmp(one.key, two.key) == 0 &&
 		strcmp(one.version, two.version) == 0);
 	FUZZ_MUST(vs_bytes_eq(vs_buf_view(&one.wrapped), vs_buf_view(&two.wrapped)));

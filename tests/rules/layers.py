@@ -30,7 +30,7 @@ LAYERS = {
 # pattern of a third-party header: where it may stand
 FOREIGN = [
     (r"jansson\.h", r"src/jose/|src/conf/policy|src/attest/|src/keys/|tools/"),
-    (r"libcryptsetup\.h", r"tools/cmd_volume\.c"),
+    (r"libcryptsetup\.h", r"tools/(cmd_volume|volume_slot)\.c"),
     (r"curl/", r"src/net/http_curl\.c|src/net/url\.c"),
     (r"tss2/", r"src/evidence/(tpm|ev_)|tools/lab/"),
     (r"openssl/", r"src/(crypto|jose)/|src/net/|src/evidence/(ev_)?|src/token/op_|src/keys/|tools/lab/"),

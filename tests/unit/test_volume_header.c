@@ -239,6 +239,29 @@ an_entry_comes_back_as_it_was_written(void **state)
 }
 
 static void
+an_enrolment_that_was_begun_names_its_slot(void **state)
+{
+	struct vs_err err = {0};
+	VS_CLEANUP(vs_buf_done) struct vs_buf json = {0}, header = {0};
+	VS_CLEANUP(vs_volume_entry_done)
+	struct vs_volume_entry e = {.slot = 7,
+				       .begun = 4711,
+				       .token = "t",
+				       .key = "k",
+				       .version = "v"},
+			       back = {.number = -1};
+	(void)state;
+	assert_ok(vs_buf_add(&e.wrapped, "abc", 3, &err), &err);
+	assert_ok(vs_volume_entry_write(&e, &json, &err), &err);
+	assert_non_null(strstr(vs_buf_cstr(&json), "\"keyslots\":[]"));
+	assert_ok(vs_buf_addf(&header, &err, "{\"tokens\":{\"3\":%s}}", vs_buf_cstr(&json)), &err);
+	assert_ok(vs_volume_entry_read(vs_buf_view(&header), &back, &err), &err);
+	assert_int_equal(back.number, 3);
+	assert_int_equal(back.slot, 7);
+	assert_int_equal(back.begun, 4711);
+}
+
+static void
 an_entry_without_form_is_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -255,6 +278,22 @@ an_entry_without_form_is_refused(void **state)
 		"\"vouchsafe-version\":\"v\",\"vouchsafe-wrapped\":\"?\"",
 		"\"keyslots\":[\"1\"],\"vouchsafe-token\":\"t\",\"vouchsafe-key\":\"k\","
 		"\"vouchsafe-version\":\"v\"",
+#define REST \
+	"\"vouchsafe-token\":\"t\",\"vouchsafe-key\":\"k\",\"vouchsafe-version\":\"v\"," \
+	"\"vouchsafe-wrapped\":\"AAAA\""
+		/* begun, and it has a slot; of no slot; without iterations or with none that can be
+		 */
+		"\"keyslots\":[\"1\"],\"vouchsafe-begun\":\"1\",\"vouchsafe-iterations\":"
+		"1001," REST,
+		"\"keyslots\":[],\"vouchsafe-begun\":\"32\",\"vouchsafe-iterations\":1001," REST,
+		"\"keyslots\":[],\"vouchsafe-begun\":1,\"vouchsafe-iterations\":1001," REST,
+		"\"vouchsafe-begun\":\"1\",\"vouchsafe-iterations\":1001," REST,
+		"\"keyslots\":[],\"vouchsafe-begun\":\"1\"," REST,
+		"\"keyslots\":[],\"vouchsafe-begun\":\"1\",\"vouchsafe-iterations\":0," REST,
+		"\"keyslots\":[],\"vouchsafe-begun\":\"1\",\"vouchsafe-iterations\":"
+		"4294967297," REST,
+		"\"keyslots\":[],\"vouchsafe-begun\":\"1\",\"vouchsafe-iterations\":\"1001\"," REST,
+		"\"keyslots\":[]," REST,
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -297,6 +336,7 @@ main(void)
 		cmocka_unit_test(a_header_changed_after_the_check_is_not_seen),
 		cmocka_unit_test(what_is_no_luks2_header_is_not_copied),
 		cmocka_unit_test(an_entry_comes_back_as_it_was_written),
+		cmocka_unit_test(an_enrolment_that_was_begun_names_its_slot),
 		cmocka_unit_test(an_entry_without_form_is_refused),
 		cmocka_unit_test(an_entry_without_a_number_is_refused),
 	};
