@@ -61,18 +61,33 @@ tests_unit_test_evidence_uvm_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_evidence_uvm_LDADD = libvsevidence.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) -lcmocka
 TESTS += tests/unit/test_evidence_uvm
 
-check_PROGRAMS += tests/evidence/test_bytes
-tests_evidence_test_bytes_SOURCES = tests/evidence/test_bytes.c tests/evidence/data.c tests/evidence/data.h
+bytes_sources = tests/evidence/bytes.c tests/evidence/bytes.h tests/evidence/sets.c tests/evidence/sets.h \
+	tests/evidence/data.c tests/evidence/data.h
+bytes_libs = libvsevidence.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) -lcmocka
+bytes_programs = tests/evidence/test_bytes tests/evidence/test_bytes_hardware tests/evidence/test_bytes_logs \
+	tests/evidence/test_mixes
+check_PROGRAMS += $(bytes_programs)
+tests_evidence_test_bytes_SOURCES = tests/evidence/test_bytes.c $(bytes_sources)
 tests_evidence_test_bytes_CPPFLAGS = $(TEST_CPPFLAGS)
-tests_evidence_test_bytes_LDADD = libvsevidence.la libvsjose.la libvsbase.la $(JANSSON_LIBS) $(CRYPTO_LIBS) -lcmocka
-EXTRA_DIST += tests/evidence/uncovered.txt
-# Every byte with every value, also of the service's evidence, and the list of uncovered bytes exactly
-# (some minutes).
-check-bytes: tests/evidence/test_bytes tests/unit/test_service_evidence
-	@VS_BYTES=all VS_SRCDIR='$(abs_top_srcdir)' tests/evidence/test_bytes
+tests_evidence_test_bytes_LDADD = $(bytes_libs)
+tests_evidence_test_bytes_hardware_SOURCES = tests/evidence/test_bytes_hardware.c \
+	tests/evidence/bytes.c tests/evidence/bytes.h tests/evidence/data.c tests/evidence/data.h
+tests_evidence_test_bytes_hardware_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_evidence_test_bytes_hardware_LDADD = $(bytes_libs)
+tests_evidence_test_bytes_logs_SOURCES = tests/evidence/test_bytes_logs.c $(bytes_sources)
+tests_evidence_test_bytes_logs_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_evidence_test_bytes_logs_LDADD = $(bytes_libs)
+tests_evidence_test_mixes_SOURCES = tests/evidence/test_mixes.c $(bytes_sources)
+tests_evidence_test_mixes_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_evidence_test_mixes_LDADD = $(bytes_libs)
+EXTRA_DIST += tests/evidence/uncovered.txt tests/evidence/uncovered-hardware.txt tests/evidence/uncovered-logs.txt
+# Every byte with every value, also of the service's evidence, and the lists of uncovered bytes exactly;
+# every mix of two sets (some minutes).
+check-bytes: $(bytes_programs) tests/unit/test_service_evidence
+	@set -e; for p in $(bytes_programs); do VS_BYTES=all VS_SRCDIR='$(abs_top_srcdir)' $$p; done
 	@VS_TEST_EVERY_BYTE=1 VS_SRCDIR='$(abs_top_srcdir)' tests/unit/test_service_evidence
 .PHONY: check-bytes
-TESTS += tests/evidence/test_bytes
+TESTS += $(bytes_programs)
 
 check_PROGRAMS += tests/unit/test_evidence_ima
 tests_unit_test_evidence_ima_SOURCES = tests/unit/test_evidence_ima.c tests/unit/pkikit.c tests/unit/pkikit.h \

@@ -155,7 +155,7 @@ each_expectation_is_enforced(void **state)
 	vs_evidence_done(&ev);
 }
 
-/* ---- lengths; every byte: tests/evidence/test_bytes.c -----------------------------------------
+/* ---- lengths; every byte: tests/evidence/test_bytes.c; every mix: test_mixes.c --------------
  */
 
 static void
@@ -192,7 +192,8 @@ wrong_lengths_are_refused(void **state)
 	vs_evidence_done(&ev);
 }
 
-/* ---- mixed sets ----------------------------------------------------------------------------- */
+/* ---- parts of others
+ * ----------------------------------------------------------------------------- */
 
 static void
 swap_bufs(struct vs_buf *a, struct vs_buf *b)
@@ -200,74 +201,6 @@ swap_bufs(struct vs_buf *a, struct vs_buf *b)
 	const struct vs_buf t = *a;
 	*a = *b;
 	*b = t;
-}
-
-static void
-swap_part(struct vs_evidence *a, struct vs_evidence *b, unsigned part)
-{
-	switch (part) {
-	case 0: swap_bufs(&a->quote, &b->quote); break;
-	case 1: swap_bufs(&a->quote_sig, &b->quote_sig); break;
-	case 2: swap_bufs(&a->hcl, &b->hcl); break;
-	case 3: {
-		uint8_t t[sizeof a->pcr];
-		memcpy(t, a->pcr, sizeof t);
-		memcpy(a->pcr, b->pcr, sizeof t);
-		memcpy(b->pcr, t, sizeof t);
-		break;
-	}
-	case 4: swap_bufs(&a->vcek_chain_pem, &b->vcek_chain_pem); break;
-	case 5: swap_bufs(&a->td_quote, &b->td_quote); break;
-	}
-}
-
-/* All ways to put the six parts of two genuine sets together, but the two genuine ones. */
-static void
-every_mix_of_two_genuine_sets_is_refused(void **state)
-{
-	(void)state;
-	static const size_t genuine[] = {0, 3, 4};
-	for (size_t i = 0; i < 3; i++) {
-		for (size_t k = 0; k < 3; k++) {
-			struct vs_evidence a = {0}, b = {0};
-			struct vs_buf nonce = {0};
-			struct vs_evidence_expect x;
-			if (i == k)
-				continue;
-			load(sets[genuine[i]].name, &a);
-			load(sets[genuine[k]].name, &b);
-			vs_buf_done(&a.hw_report);
-			vs_buf_done(&a.runtime_json);
-			expect(&sets[genuine[i]], &nonce, &x);
-			for (unsigned mix = 1; mix < 63; mix++) {
-				struct vs_verdict v;
-				struct vs_err err = {0};
-				for (unsigned part = 0; part < 6; part++) {
-					if ((mix >> part & 1) != 0)
-						swap_part(&a, &b, part);
-				}
-				const vs_rc rc = vs_evidence_verify(&a, &x, &v, &err);
-				/* Parts that a set does not need are not looked at: TD quote, VCEK.
-				 */
-				const bool snp_a = genuine[i] != 2 + 2, snp_b = genuine[k] != 2 + 2;
-				const unsigned used_a = snp_a ? 0x1F : 0x2F,
-					       used_b = snp_b ? 0x1F : 0x2F;
-				const bool all_a = (mix & used_a) == 0,
-					   all_b = (mix & used_b) == used_b;
-				if (!vs_failed(rc) != (all_a || all_b))
-					fail_msg("%s with parts %02x of %s: %s",
-						sets[genuine[i]].name, mix, sets[genuine[k]].name,
-						vs_code_name(rc.code));
-				for (unsigned part = 0; part < 6; part++) {
-					if ((mix >> part & 1) != 0)
-						swap_part(&a, &b, part);
-				}
-			}
-			vs_buf_done(&nonce);
-			vs_evidence_done(&a);
-			vs_evidence_done(&b);
-		}
-	}
 }
 
 static void
@@ -562,7 +495,6 @@ main(void)
 		cmocka_unit_test(captured_sets_conclude_as_expected),
 		cmocka_unit_test(each_expectation_is_enforced),
 		cmocka_unit_test(wrong_lengths_are_refused),
-		cmocka_unit_test(every_mix_of_two_genuine_sets_is_refused),
 		cmocka_unit_test(copies_that_differ_from_the_report_are_refused),
 		cmocka_unit_test(
 			the_oldest_report_is_bound_but_not_of_the_chip_of_that_certificate),

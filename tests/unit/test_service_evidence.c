@@ -40,6 +40,9 @@ static const struct captured {
 	{"sharedwus-2022-11.json", 0, OID_SGX, AT_2022, false},
 	{"sharedeus-2023-09.json", 0, OID_SGX, AT_2023, false},
 	{"sharedeus-2023-09.json", 2, OID_SGX, AT_2023, false},
+	/* Answers to GET /certs of providers of their own; the shared one's is the second above. */
+	{"../exchanges/attest-openenclave-isolated.json", 0, OID_SGX, AT_2022, false},
+	{"../exchanges/attest-openenclave-runtimedata-json-aad.json", 0, OID_SGX, AT_2022, false},
 };
 enum { N_CAPTURED = sizeof captured / sizeof *captured };
 
@@ -64,7 +67,9 @@ load_cert(const struct captured *c, struct vs_buf *der, struct vs_buf *kid)
 	struct vs_err err = {0};
 	struct vs_bytes b = {0};
 	assert_ok(vs_json_load_object(vs_buf_view(&text), 1 << 20, "set", &j, &err), &err);
-	const struct vs_json *key = vs_json_at(vs_json_get(j, "keys"), c->index);
+	const struct vs_json *recorded = vs_json_at(vs_json_get(j, "Entries"), 0);
+	const struct vs_json *set = recorded != NULL ? vs_json_get(recorded, "ResponseBody") : j;
+	const struct vs_json *key = vs_json_at(vs_json_get(set, "keys"), c->index);
 	assert_true(vs_json_bytes(vs_json_at(vs_json_get(key, "x5c"), 0), &b));
 	assert_ok(vs_b64_decode(b, der, &err), &err);
 	assert_true(vs_json_bytes(vs_json_get(key, "kid"), &b));
@@ -347,7 +352,7 @@ any_changed_byte_of_the_evidence_is_refused(void **state)
 		size_t n = 0, tried = 0, bad = 0;
 		load_cert(&captured[i], &der, &kid);
 		const size_t at = find_evidence(vs_buf_view(&der), captured[i].oid, &n);
-		for (size_t k = 0; k < n; k += all || k < 64 || k + 64 > n ? 1 : 13) {
+		for (size_t k = 0; k < n; k += all || k < 32 || k + 32 > n ? 1 : 23) {
 			const uint8_t was = der.p[at + k];
 			const uint8_t now[] = {was ^ 1, was ^ 0x80, 0, 0xff};
 			for (size_t m = 0; m < (all ? 4 : 1); m++) {
@@ -373,7 +378,7 @@ any_changed_byte_of_the_evidence_is_refused(void **state)
 		}
 		print_message("%s: %zu changes of %zu bytes\n", captured[i].set, tried, n);
 		assert_int_equal(bad, 0);
-		assert_true(tried > 300);
+		assert_true(tried > 200);
 	}
 }
 
@@ -382,16 +387,25 @@ any_changed_byte_of_the_certificate_is_refused(void **state)
 {
 	const bool all = getenv("VS_TEST_EVERY_BYTE") != NULL;
 	(void)state;
-	VS_CLEANUP(vs_buf_done) struct vs_buf der = {0};
-	VS_CLEANUP(vs_buf_done) struct vs_buf kid = {0};
-	const struct vs_service_expect x = expect(&captured[1]);
-	load_cert(&captured[1], &der, &kid);
-	for (size_t k = 0; k < der.n; k += all ? 1 : 17) {
-		der.p[k] ^= 1;
-		const struct vs_verdict v = check(vs_buf_view(&der), vs_buf_view(&kid), &x);
-		if (v.passed)
-			fail_msg("byte %zu", k);
-		der.p[k] ^= 1;
+	for (size_t i = 0; i < N_CAPTURED; i++) {
+		VS_CLEANUP(vs_buf_done) struct vs_buf der = {0};
+		VS_CLEANUP(vs_buf_done) struct vs_buf kid = {0};
+		const struct vs_service_expect x = expect(&captured[i]);
+		load_cert(&captured[i], &der, &kid);
+		for (size_t k = i; k < der.n; k += all ? 1 : 61) {
+			const uint8_t was = der.p[k];
+			const uint8_t now[] = {was ^ 1, 0, 0xff};
+			for (size_t m = 0; m < (all ? 3 : 1); m++) {
+				if (now[m] == was)
+					continue;
+				der.p[k] = now[m];
+				const struct vs_verdict v =
+					check(vs_buf_view(&der), vs_buf_view(&kid), &x);
+				if (v.passed)
+					fail_msg("%s: byte %zu", captured[i].set, k);
+			}
+			der.p[k] = was;
+		}
 	}
 }
 

@@ -63,8 +63,27 @@ EXTRA_DIST += \
 	tests/data/evidence/azure/trusted-launch-inguest-ak/ak.pub \
 	tests/data/evidence/azure/trusted-launch-inguest-ak/akcert_0x01C101D0.der \
 	tests/data/evidence/azure/trusted-launch-inguest-ak/nonce.hex \
+	tests/data/evidence/azure/trusted-launch-inguest-ak/pcrs.sha256 \
 	tests/data/evidence/azure/trusted-launch-inguest-ak/quote.msg \
 	tests/data/evidence/azure/trusted-launch-inguest-ak/quote.sig \
+	tests/data/evidence/boot/off/ak.tpm2b \
+	tests/data/evidence/boot/off/ima.bin \
+	tests/data/evidence/boot/off/nonce.hex \
+	tests/data/evidence/boot/off/pcr10 \
+	tests/data/evidence/boot/off/pcrs.sha256 \
+	tests/data/evidence/boot/off/quote-banks.msg \
+	tests/data/evidence/boot/off/quote-banks.sig \
+	tests/data/evidence/boot/off/quote.msg \
+	tests/data/evidence/boot/off/quote.sig \
+	tests/data/evidence/boot/on/ak.tpm2b \
+	tests/data/evidence/boot/on/ima.bin \
+	tests/data/evidence/boot/on/nonce.hex \
+	tests/data/evidence/boot/on/pcr10 \
+	tests/data/evidence/boot/on/pcrs.sha256 \
+	tests/data/evidence/boot/on/quote-banks.msg \
+	tests/data/evidence/boot/on/quote-banks.sig \
+	tests/data/evidence/boot/on/quote.msg \
+	tests/data/evidence/boot/on/quote.sig \
 	tests/data/evidence/ima/acs/LICENSE \
 	tests/data/evidence/ima/acs/imakey.der \
 	tests/data/evidence/ima/acs/imasig.log \
@@ -106,6 +125,10 @@ EXTRA_DIST += \
 	tests/data/evidence/tcg/event-moklisttrusted.bin.expect.json \
 	tests/data/evidence/tcg/event-sd-boot-fedora37.bin \
 	tests/data/evidence/tcg/event-sd-boot-fedora37.bin.expect.json \
+	tests/data/evidence/tcg/gce-ca/tpm_ek_intermediate_2.crt \
+	tests/data/evidence/tcg/gce-ca/tpm_ek_root_1.cer \
+	tests/data/evidence/tcg/gce-cos85-no-nonce/quote-sha256.msg \
+	tests/data/evidence/tcg/gce-cos85-no-nonce/quote-sha256.sig \
 	tests/data/evidence/tcg/gce-cos85-nonce9009/ak.tpmt \
 	tests/data/evidence/tcg/gce-cos85-nonce9009/akcert.der \
 	tests/data/evidence/tcg/gce-cos85-nonce9009/eventlog.bin \
