@@ -173,6 +173,80 @@ backups_open_in_their_own_vault_only(void **state)
 	free(value);
 }
 
+/* Nothing appears in a key that came back from its backup. */
+static void
+a_restored_key_is_the_one_that_was_saved(void **state)
+{
+	(void)state;
+	char body[65536];
+	struct answer a = call(V, "POST", "/keys/saved/create" API, "{\"kty\":\"RSA\"}");
+	assert_int_equal(a.status, 200);
+	json_t *was = json_incref(a.json);
+	answer_done(&a);
+	char *value = done(V, "/keys/saved/backup" API, "{}", "value");
+	a = call(V, "DELETE", "/keys/saved" API, NULL);
+	assert_int_equal(a.status, 200);
+	answer_done(&a);
+	long status = 0;
+	for (int i = 0; i < 5 && status != 204; i++) { /* a vault takes its time */
+		a = call(V, "DELETE", "/deletedkeys/saved" API, NULL);
+		status = a.status;
+		answer_done(&a);
+	}
+	assert_int_equal(status, 204);
+	snprintf(body, sizeof body, "{\"value\":\"%s\"}", value);
+	a = call(V, "POST", "/keys/restore" API, body);
+	assert_int_equal(a.status, 200);
+	if (!json_equal(a.json, was))
+		fail_msg("%s", a.body);
+	answer_done(&a);
+	json_decref(was);
+	free(value);
+}
+
+static const char *
+platform(const char *base, const char *path)
+{
+	static char text[8];
+	struct answer a = call(base, "GET", path, NULL);
+	if (a.status != 200)
+		fail_msg("%s: %s", path, a.body);
+	const json_t *list = json_object_get(a.json, "value");
+	const json_t *o = list ? json_array_get(list, 0) : a.json;
+	const char *s =
+		json_string_value(json_object_get(json_object_get(o, "attributes"), "hsmPlatform"));
+	snprintf(text, sizeof text, "%s", s ? s : "");
+	answer_done(&a);
+	return text;
+}
+
+static void
+names_the_platform_from_7_5_on(void **state)
+{
+	(void)state;
+	static const char *const old[] = {"7.0", "7.3-preview", "7.3", "7.4"};
+	static const char *const since[] = {"7.5", "7.6", "2025-07-01"};
+	char path[128];
+	struct answer a = call(V, "POST", "/keys/soft/create" API, "{\"kty\":\"RSA\"}");
+	assert_int_equal(a.status, 200);
+	answer_done(&a);
+	for (size_t i = 0; i < 8; i++) {
+		const char *base = i % 2 ? M : V;
+		snprintf(path, sizeof path, "/keys/ec256?api-version=%s", old[i / 2]);
+		assert_string_equal(platform(base, path), "");
+		snprintf(path, sizeof path, "/keys?api-version=%s", old[i / 2]);
+		assert_string_equal(platform(base, path), "");
+	}
+	for (size_t i = 0; i < 6; i++) {
+		const char *base = i % 2 ? M : V;
+		snprintf(path, sizeof path, "/keys/ec256?api-version=%s", since[i / 2]);
+		assert_string_equal(platform(base, path), "2");
+		snprintf(path, sizeof path, "/keys?api-version=%s", since[i / 2]);
+		assert_string_equal(platform(base, path), "2");
+	}
+	assert_string_equal(platform(V, "/keys/soft?api-version=7.6"), "0");
+}
+
 static void
 rotation_policies_are_read_strictly(void **state)
 {
@@ -257,6 +331,8 @@ main(void)
 		cmocka_unit_test(refuses_requests_that_do_not_fit_the_key),
 		cmocka_unit_test(keys_that_may_not_refuse),
 		cmocka_unit_test(backups_open_in_their_own_vault_only),
+		cmocka_unit_test(a_restored_key_is_the_one_that_was_saved),
+		cmocka_unit_test(names_the_platform_from_7_5_on),
 		cmocka_unit_test(rotation_policies_are_read_strictly),
 		cmocka_unit_test(only_a_managed_hsm_attests_and_gives_random_bytes),
 	};

@@ -58,6 +58,7 @@ struct lab_resp {
 	bool chunked; /* chunks instead of Content-Length */
 	char request_id[40]; /* x-ms-request-id, where a service gives one */
 	bool close; /* end the connection after this answer */
+	bool platform; /* the api-version has hsmPlatform among a key's attributes */
 };
 
 void lab_resp_done(struct lab_resp *resp);

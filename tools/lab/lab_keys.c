@@ -295,7 +295,7 @@ make_jwk(const struct lab_vault *v, const struct lab_key *k, const struct lab_ve
 }
 
 static json_t *
-make_attributes(const struct lab_key *k, const struct lab_version *version)
+make_attributes(const struct lab_key *k, const struct lab_version *version, bool in_jws)
 {
 	json_t *a = json_pack("{s:b}", "enabled", version->enabled);
 	if (a == NULL)
@@ -310,6 +310,8 @@ make_attributes(const struct lab_key *k, const struct lab_version *version)
 		a, "recoveryLevel", json_string("CustomizedRecoverable+Purgeable"));
 	(void)json_object_set_new(a, "recoverableDays", json_integer(RECOVERABLE_DAYS));
 	(void)json_object_set_new(a, "exportable", json_boolean(k->exportable));
+	if (!in_jws) /* lab_vault_answer takes it away from older clients */
+		(void)json_object_set_new(a, "hsmPlatform", json_string(k->software ? "0" : "2"));
 	return a;
 }
 
@@ -335,7 +337,7 @@ lab_key_bundle(const struct lab_vault *v, const struct lab_key *k,
 	const struct lab_version *version, bool in_jws)
 {
 	json_t *b = json_pack("{s:o,s:o}", "key", make_jwk(v, k, version, in_jws), "attributes",
-		make_attributes(k, version));
+		make_attributes(k, version, in_jws));
 	if (b != NULL && version->tags != NULL)
 		(void)json_object_set(b, "tags", version->tags);
 	if (b != NULL && k->policy != NULL)
@@ -350,8 +352,8 @@ lab_key_item(const struct lab_vault *v, const struct lab_key *k, const struct la
 	char kid[256];
 	(void)snprintf(kid, sizeof(kid), "%s/keys/%s%s%s", lab_vault_url(v), k->name,
 		versioned ? "/" : "", versioned ? version->id : "");
-	json_t *item =
-		json_pack("{s:s,s:o}", "kid", kid, "attributes", make_attributes(k, version));
+	json_t *item = json_pack(
+		"{s:s,s:o}", "kid", kid, "attributes", make_attributes(k, version, false));
 	if (item != NULL && version->tags != NULL)
 		(void)json_object_set(item, "tags", version->tags);
 	return item;

@@ -26,9 +26,20 @@ vault_of(struct lab *lab, const struct lab_req *req)
 
 /* ---- shared answers ------------------------------------------------------------------------- */
 
+static void
+drop_platform(json_t *o)
+{
+	(void)json_object_del(json_object_get(o, "attributes"), "hsmPlatform");
+}
+
 void
 lab_vault_answer(struct lab_vault *v, struct lab_resp *resp, int status, json_t *json)
 {
+	const json_t *list = json_object_get(json, "value");
+	if (!resp->platform)
+		drop_platform(json);
+	for (size_t i = 0; !resp->platform && i < json_array_size(list); i++)
+		drop_platform(json_array_get(list, i));
 	if (v->mhsm)
 		lab_resp_json_sorted(resp, status, json);
 	else
@@ -116,6 +127,8 @@ static void
 common_headers(struct lab_vault *v, const struct lab_req *req, struct lab_resp *resp)
 {
 	const char *client = lab_req_header(req, "x-ms-client-request-id");
+	const char *version = lab_req_query(req, "api-version");
+	resp->platform = version != NULL && (version[0] == '2' || strcmp(version, "7.5") >= 0);
 	if (vs_failed(lab_guid(resp->request_id, NULL)))
 		return;
 	lab_resp_header(resp, "Cache-Control", "no-cache");

@@ -74,7 +74,7 @@ dump_version(const struct lab_version *version)
 		? (n > 0 ? b64url_json(vs_bytes_of(der, (size_t)n)) : NULL)
 		: b64url_json(vs_bytes_of(version->oct, version->n_oct));
 	OPENSSL_clear_free(der, n > 0 ? (size_t)n : 0);
-	return json_pack("{s:s,s:s,s:b,s:I,s:I,s:I,s:I,s:O,s:O?,s:o}", "id", version->id, "type",
+	return json_pack("{s:s,s:s,s:b,s:I,s:I,s:I,s:I,s:O,s:O*,s:o}", "id", version->id, "type",
 		lab_key_row(version->type)->name, "enabled", version->enabled, "created",
 		(json_int_t)version->created, "updated", (json_int_t)version->updated, "nbf",
 		(json_int_t)version->nbf, "exp", (json_int_t)version->exp, "ops", version->key_ops,
@@ -87,7 +87,7 @@ dump_key(const struct lab_key *k)
 	json_t *versions = json_array();
 	for (size_t i = 0; i < k->n_versions; i++)
 		(void)json_array_append_new(versions, dump_version(k->versions[i]));
-	json_t *o = json_pack("{s:s,s:b,s:b,s:b,s:i,s:O?,s:O?,s:o}", "name", k->name, "software",
+	json_t *o = json_pack("{s:s,s:b,s:b,s:b,s:i,s:O*,s:O*,s:o}", "name", k->name, "software",
 		k->software, "exportable", k->exportable, "immutable", k->immutable, "pkcs8",
 		(int)k->pkcs8, "policy", k->policy, "rotation", k->rotation, "versions", versions);
 	char *text = o != NULL && json_array_size(versions) == k->n_versions
