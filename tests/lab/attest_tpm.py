@@ -36,7 +36,6 @@ c:[type=="vars", issuer=="AttestationPolicy"] => issue(type="SecureBootEnabled",
 JmesPath(c.value, "[? ProcessedData.UnicodeName == 'SecureBoot'] | length(@) == `1` && @[0].ProcessedData.VariableData == 'AQ'")));
 ![type=="SecureBootEnabled", issuer=="AttestationPolicy"] => issue(type="SecureBootEnabled", value=false);
 c:[issuer=="CustomClaim"] => issue(claim=c);
-=> issue(type="vouchsafe-lab", value=true);
 };"""
 
 
@@ -207,14 +206,14 @@ def main():
     assert list(header) == ["typ", "alg", "x5c", "kid"], header
     verified(header, report)
     assert list(claims) == ["nbf", "exp", "iat", "iss", "jti", "ver", "x-ms-ver", "rp_data", "nonce",
-                            "cnf", "x-ms-policy-hash", "x-ms-tpm-request-key", "x-ms-policy"]
+                            "cnf", "x-ms-policy-hash", "x-ms-tpm-request-key", "x-ms-policy", "vouchsafe-lab"]
     assert claims["exp"] - claims["iat"] == 5760 * 60 and claims["iat"] - claims["nbf"] == 300
     assert claims["nonce"] == claims["rp_data"] == b64u(b"nonce of the relying party")
     assert claims["cnf"]["jwk"] == json.loads(software.jwk) and len(claims["jti"]) == 40
     assert claims["x-ms-policy-hash"] == digest
     iss = os.environ["MAA_URL"]
     assert claims["iss"] == iss and claims["x-ms-policy"] == {
-        "aikValidated": True, "TpmVersion": 2, "SecureBootEnabled": True, "vouchsafe-lab": True,
+        "aikValidated": True, "TpmVersion": 2, "SecureBootEnabled": True,
         iss + "/team": "red", iss + "/rank": 7}, claims["x-ms-policy"]
 
     hardware = Hardware()

@@ -281,6 +281,19 @@ add_part(struct vs_buf *out, const json_t *o, size_t flags, struct vs_err *err)
 	return rc;
 }
 
+/* T-L1: whatever the service signs or leaves unsecured says that it is a lab's. No policy decides.
+ */
+static vs_rc
+add_claims(struct vs_buf *out, const json_t *claims, size_t flags, struct vs_err *err)
+{
+	json_t *marked = json_copy((json_t *)(uintptr_t)claims);
+	vs_rc rc = json_object_set_new(marked, "vouchsafe-lab", json_true()) == 0
+		? add_part(out, marked, flags, err)
+		: vs_err_put(err, VS_E_MEMORY, __func__, __LINE__, 0, "out of memory");
+	json_decref(marked);
+	return rc;
+}
+
 static vs_rc
 add_parts(const struct lab_maa_key *key, const char *alg, const char *issuer, const json_t *claims,
 	struct vs_buf *out, struct vs_err *err)
@@ -293,7 +306,7 @@ add_parts(const struct lab_maa_key *key, const char *alg, const char *issuer, co
 	json_decref(header);
 	VS_TRY(rc);
 	VS_TRY(vs_buf_add_u8(out, '.', err));
-	return add_part(out, claims, JSON_SORT_KEYS, err);
+	return add_claims(out, claims, JSON_SORT_KEYS, err);
 }
 
 /* Adds the signature to header and payload. */
@@ -336,7 +349,7 @@ lab_maa_sign_chained(const struct lab_maa_keys *keys, const json_t *claims, bool
 	json_decref(header);
 	VS_TRY(rc);
 	VS_TRY(vs_buf_add_u8(&text, '.', err));
-	VS_TRY(add_part(&text, claims, 0, err));
+	VS_TRY(add_claims(&text, claims, 0, err));
 	VS_TRY(add_signature(keys->chained.key, &text, err));
 	return vs_buf_add(out, text.p, text.n, err);
 }

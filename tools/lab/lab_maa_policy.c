@@ -13,9 +13,8 @@
 
 enum { RESULT_LIFE_S = 3600 };
 #define UNSIGNED_HEAD "eyJhbGciOiJub25lIn0."
-#define AUDIENCE "https://attest.azure.net"
 
-/* The lab's own default: what the real one is known to deny; the claim marks lab tokens (T-L1). */
+/* The lab's own default: what the real one is known to deny; its text is not public. */
 static const char default_azure_guest[] =
 	"version= 1.0;\n"
 	"authorizationrules\n"
@@ -27,15 +26,9 @@ static const char default_azure_guest[] =
 	"[type==\"x-ms-azurevm-dbvalidated\", value==false] => deny();\n"
 	"[type==\"x-ms-azurevm-dbxvalidated\", value==false] => deny();\n"
 	"=> permit();\n"
-	"};\n"
-	"issuancerules\n"
-	"{\n"
-	"=> issue(type=\"vouchsafe-lab\", value=true);\n"
 	"};\n";
-static const char default_vm[] = "version= 1.0;authorizationrules{=> permit();};"
-				 "issuancerules{=> issue(type=\"vouchsafe-lab\", value=true);};";
-
-/* The service's default text of 2022 and the lab's mark. */
+/* The service's default texts, byte by byte, since tokens have their hashes. */
+static const char default_vm[] = "version= 1.0;authorizationrules{=> permit();};";
 static const char default_sgx[] =
 	"version= 1.1;configurationrules{=> issueproperty(type=\"x-ms-sgx-tcbidentifier\", "
 	"value=\"azuredefault\");};authorizationrules{=> permit();};issuancerules{"
@@ -44,8 +37,7 @@ static const char default_sgx[] =
 	"c:[type==\"x-ms-sgx-mrenclave\"] => issue(type=\"sgx-mrenclave\", value=c.value);"
 	"c:[type==\"x-ms-sgx-product-id\"] => issue(type=\"product-id\", value=c.value);"
 	"c:[type==\"x-ms-sgx-svn\"] => issue(type=\"svn\", value=c.value);"
-	"c:[type==\"x-ms-attestation-type\"] => issue(type=\"tee\", value=c.value);"
-	"=> issue(type=\"vouchsafe-lab\", value=true);};";
+	"c:[type==\"x-ms-attestation-type\"] => issue(type=\"tee\", value=c.value);};";
 
 /* NULL: there is none, which is so for Tpm. */
 static const char *
@@ -140,7 +132,7 @@ bool
 lab_maa_allowed(struct lab_maa *maa, const struct lab_req *req, struct lab_maa_error *e)
 {
 	char why[64] = "";
-	return lab_access_ok(maa->lab, req, AUDIENCE, why, sizeof why) ||
+	return lab_access_ok(maa->lab, req, LAB_MAA_AUDIENCE, why, sizeof why) ||
 		lab_maa_fail(e, 401, "Unauthorized",
 			"Access to %.60s requires a valid JWT bearer token (%s)", req->path, why);
 }
