@@ -66,7 +66,7 @@ maa_call(struct maa_call *c)
 	memset(&c->resp, 0, sizeof c->resp);
 	lab_maa_handle(&maa_fixture.lab, &req, &c->resp);
 	assert_string_equal(c->resp.content_type, "application/json; charset=utf-8");
-	json_t *o = json_loadb((const char *)c->resp.body.p, c->resp.body.n, 0, NULL);
+	json_t *o = json_loadb((const char *)c->resp.body.p, c->resp.body.n, JSON_DECODE_ANY, NULL);
 	assert_non_null(o);
 	return o;
 }

@@ -166,6 +166,24 @@ lab_claims_azurevm(const struct lab_facts *f)
 	return o;
 }
 
+/* The names that policies used before 2020-10-01, and that some still use. */
+static void
+add_old_names(json_t *flat)
+{
+	static const char *const names[][2] = {
+		{"$is-debuggable", "x-ms-sgx-is-debuggable"},
+		{"$product-id", "x-ms-sgx-product-id"},
+		{"$sgx-mrsigner", "x-ms-sgx-mrsigner"},
+		{"$sgx-mrenclave", "x-ms-sgx-mrenclave"},
+		{"$svn", "x-ms-sgx-svn"},
+		{"$tee", "x-ms-attestation-type"},
+	};
+	if (!json_object_get(flat, "x-ms-sgx-mrenclave"))
+		return;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		json_object_set(flat, names[i][0], json_object_get(flat, names[i][1]));
+}
+
 json_t *
 lab_claims_for_policy(const json_t *claims)
 {
@@ -179,6 +197,7 @@ lab_claims_for_policy(const json_t *claims)
 	json_object_foreach ((json_t *)(uintptr_t)claims, name, v)
 		if (!json_is_object(v) && !json_is_array(v))
 			json_object_set(flat, name, v);
+	add_old_names(flat);
 	return flat;
 }
 

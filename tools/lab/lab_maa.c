@@ -18,8 +18,6 @@
 #include "lab/lab_maa_priv.h"
 #include "lab/lab_roots.h"
 
-enum { TOKEN_LIFE_S = 28800 };
-
 static const char *const tee_names[LAB_TEE_COUNT_] = {
 	"AzureGuest", "SevSnpVm", "TdxVm", "SgxEnclave", "OpenEnclave", "Tpm"};
 
@@ -164,8 +162,8 @@ sign_locked(struct lab_maa *maa, json_t *claims, bool unsecured, struct vs_buf *
 	return rc;
 }
 
-static vs_rc
-sign_token(struct lab_maa *maa, json_t *claims, bool unsecured, struct vs_buf *out)
+vs_rc
+lab_maa_sign_token(struct lab_maa *maa, json_t *claims, bool unsecured, struct vs_buf *out)
 {
 	pthread_rwlock_rdlock(&maa->key_lock);
 	const vs_rc rc = sign_locked(maa, claims, unsecured, out);
@@ -199,13 +197,13 @@ lab_maa_issue(struct lab_maa *maa, enum lab_tee_type t, json_t *claims, const ch
 		const struct lab_token_frame frame = {
 			.issuer = lab_maa_issuer(maa),
 			.now = now,
-			.life = TOKEN_LIFE_S,
+			.life = LAB_TOKEN_LIFE_S,
 			.policy_hash = hash,
 			.issued = result.issued,
 			.policy_signer = signer,
 		};
 		ok = lab_claims_frame(claims, &frame) &&
-			!vs_failed(sign_token(maa, claims, draft != NULL, token));
+			!vs_failed(lab_maa_sign_token(maa, claims, draft != NULL, token));
 		if (!ok)
 			ok = lab_maa_fail(e, 500, "InternalError", "the token cannot be signed");
 	}
@@ -289,7 +287,7 @@ attest_azure_guest(
 static bool
 known_version(const char *v)
 {
-	static const char *const known[] = {"2018-09-01-preview", "2020-10-01", "2022-08-01",
+	static const char *const known[] = {LAB_MAA_PREVIEW, "2020-10-01", "2022-08-01",
 		"2022-09-01-preview", "2023-04-01-preview", "2025-06-01", "2026-03-11-preview"};
 	for (size_t i = 0; v && i < sizeof known / sizeof *known; i++) {
 		if (strcmp(v, known[i]) == 0)
@@ -310,11 +308,14 @@ attest(struct lab_maa *maa, const struct lab_req *req, const char *type, struct 
 			version ? "The api-version is not supported."
 				: "The api-version query parameter is required.");
 	const enum lab_tee_type t = lab_tee_parse(type);
+	const bool preview = lab_maa_is_preview(type, version);
 	json_t *body =
 		json_loadb((const char *)req->body.p, req->body.n, JSON_REJECT_DUPLICATES, NULL);
 	bool ok = false;
 	if (!json_is_object(body))
 		lab_maa_fail(e, 400, "InvalidParameter", "The request body is not a JSON object.");
+	else if (preview)
+		ok = lab_maa_attest_preview(maa, req, type, body, answer, e);
 	else if (t == LAB_TEE_AZURE_GUEST)
 		ok = attest_azure_guest(maa, body, answer, e);
 	else if (t == LAB_TEE_SEV_SNP_VM)
@@ -348,11 +349,16 @@ metadata(const char *url)
 		revoke, "issuer", url, "jwks_uri", certs, "claims_supported", supported);
 }
 
-/* Tpm has its own protocol inside "data", and goes out in chunks. */
+/* Tpm has its own protocol inside "data", and goes out in chunks; in 2018 the token went bare. */
 static void
-answer_attest(enum lab_tee_type t, struct vs_buf *answer, struct lab_resp *resp)
+answer_attest(const struct lab_req *req, struct vs_buf *answer, struct lab_resp *resp)
 {
-	const bool tpm = t == LAB_TEE_TPM;
+	const char *type = req->path + 8;
+	const bool tpm = lab_tee_parse(type) == LAB_TEE_TPM;
+	if (lab_maa_is_preview(type, lab_req_query(req, "api-version"))) {
+		lab_resp_json(resp, 200, json_string(vs_buf_cstr(answer)));
+		return;
+	}
 	lab_resp_json(resp, 200, json_pack("{s:s}", tpm ? "data" : "token", vs_buf_cstr(answer)));
 	resp->chunked = tpm;
 }
@@ -421,7 +427,7 @@ lab_maa_handle(struct lab *lab, const struct lab_req *req, struct lab_resp *resp
 		lab_resp_json(resp, 200, metadata(lab_maa_issuer(maa)));
 	} else if (strncasecmp(path, "/attest/", 8) == 0) {
 		if (attest(maa, req, path + 8, &answer, &e))
-			answer_attest(lab_tee_parse(path + 8), &answer, resp);
+			answer_attest(req, &answer, resp);
 		else
 			lab_maa_answer_error(resp, &e);
 	} else if (!lab_maa_policies(maa, req, resp) && !lab_maa_certificates(maa, req, resp)) {
@@ -429,6 +435,8 @@ lab_maa_handle(struct lab *lab, const struct lab_req *req, struct lab_resp *resp
 		lab_maa_answer_error(resp, &e);
 	}
 	const char *version = lab_req_query(req, "api-version");
+	if (resp->status == 401 && version && strcmp(version, LAB_MAA_PREVIEW) == 0)
+		lab_maa_preview_challenge(maa, resp);
 	if (resp->status >= 400 && version && strcmp(version, "2025-06-01") >= 0)
 		lab_resp_header(resp, "x-ms-error-code", e.code[0] ? e.code : "InternalError");
 }

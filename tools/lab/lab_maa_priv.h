@@ -33,7 +33,7 @@ struct lab_maa_policy {
 /* Who may change policies: nobody, who has a bearer, who also has a policy certificate's key. */
 enum lab_trust { LAB_TRUST_SHARED, LAB_TRUST_AAD, LAB_TRUST_ISOLATED };
 
-enum { LAB_POLICY_CERTS_MAX = 16 };
+enum { LAB_POLICY_CERTS_MAX = 16, LAB_TOKEN_LIFE_S = 28800 };
 
 /* One provider. All providers of a lab have the same keys; only iss tells their tokens apart. */
 struct lab_maa {
@@ -81,6 +81,9 @@ lab_maa_verdict(const struct lab_policy_result *r, enum lab_tee_type t, struct l
 bool lab_maa_issue(struct lab_maa *maa, enum lab_tee_type t, json_t *claims, const char *draft,
 	int64_t now, struct vs_buf *token, struct lab_maa_error *e);
 
+/* The service's signature, or what `tamper token` asked for instead. */
+VS_RC lab_maa_sign_token(struct lab_maa *maa, json_t *claims, bool unsecured, struct vs_buf *out);
+
 /* Verified facts about the text inside AttestationInfo. */
 bool lab_maa_verify_guest(struct lab_maa *maa, struct vs_bytes info, struct lab_facts *facts,
 	struct lab_maa_error *e);
@@ -114,6 +117,18 @@ bool lab_maa_draft(const json_t *body, struct vs_buf *text, bool *there, struct 
 /* lab_maa_quote.c: SgxEnclave, OpenEnclave, TdxVm. */
 bool lab_maa_attest_quote(struct lab_maa *maa, enum lab_tee_type t, const json_t *body,
 	struct vs_buf *token, struct lab_maa_error *e);
+
+/* What a verified quote says. */
+bool lab_maa_quote_claims(
+	enum lab_tee_type t, const json_t *body, json_t *claims, struct lab_maa_error *e);
+
+/* lab_maa_preview.c: enclaves' quotes in the API of 2018. */
+#define LAB_MAA_PREVIEW "2018-09-01-preview"
+bool lab_maa_is_preview(const char *type, const char *version);
+bool lab_maa_attest_preview(struct lab_maa *maa, const struct lab_req *req, const char *type,
+	const json_t *body, struct vs_buf *token, struct lab_maa_error *e);
+/* What a caller without a bearer is told beside the error. */
+void lab_maa_preview_challenge(const struct lab_maa *maa, struct lab_resp *resp);
 
 /* lab_maa_tpm.c: challenge and report. */
 bool lab_maa_attest_tpm(struct lab_maa *maa, const struct lab_req *req, const json_t *body,
@@ -152,6 +167,7 @@ bool lab_maa_knows_signer(struct lab_maa *maa, const json_t *signer);
 /* The token that answers calls about policies and certificates; takes claims' members over. */
 bool
 lab_maa_result(struct lab_maa *maa, json_t *claims, struct vs_buf *out, struct lab_maa_error *e);
+#define LAB_MAA_AUDIENCE "https://attest.azure.net"
 /* A bearer for the service. */
 bool lab_maa_allowed(struct lab_maa *maa, const struct lab_req *req, struct lab_maa_error *e);
 

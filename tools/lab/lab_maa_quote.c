@@ -177,8 +177,9 @@ verify(enum lab_tee_type t, struct vs_bytes sent, struct lab_quote *q, struct la
 	return true;
 }
 
-static bool
-make_claims(enum lab_tee_type t, const json_t *body, json_t *claims, struct lab_maa_error *e)
+bool
+lab_maa_quote_claims(
+	enum lab_tee_type t, const json_t *body, json_t *claims, struct lab_maa_error *e)
 {
 	VS_CLEANUP(vs_buf_done) struct vs_buf sent = {.max = LAB_QUOTE_MAX};
 	VS_CLEANUP(lab_maa_data_done) struct lab_maa_data runtime = {0}, init = {0};
@@ -220,7 +221,7 @@ lab_maa_attest_quote(struct lab_maa *maa, enum lab_tee_type t, const json_t *bod
 		return lab_maa_fail(
 			e, 400, "InvalidParameter", "TdxVm has no draftPolicyForAttestation.");
 	json_t *claims = json_object();
-	const bool ok = make_claims(t, body, claims, e) &&
+	const bool ok = lab_maa_quote_claims(t, body, claims, e) &&
 		lab_maa_issue(maa, t, claims, has_draft ? vs_buf_cstr(&draft) : NULL,
 			lab_now(maa->lab), token, e);
 	json_decref(claims);

@@ -13,8 +13,6 @@
 #include "lab/lab_maa_priv.h"
 #include "lab/lab_roots.h"
 
-enum { TOKEN_LIFE_S = 28800 };
-
 const char *
 lab_maa_issuer(const struct lab_maa *maa)
 {
@@ -170,7 +168,7 @@ lab_maa_token(struct lab_maa *maa, bool expired, bool software_key, struct vs_bu
 	VS_TRY(collect_facts(maa, &facts, err));
 	if (software_key)
 		VS_TRY(use_software_key(&facts, &key, err));
-	const int64_t now = lab_now(maa->lab) - (expired ? TOKEN_LIFE_S + 3600 : 0);
+	const int64_t now = lab_now(maa->lab) - (expired ? LAB_TOKEN_LIFE_S + 3600 : 0);
 	json_t *claims = lab_claims_azurevm(&facts);
 	const bool ok =
 		claims && lab_maa_issue(maa, LAB_TEE_AZURE_GUEST, claims, NULL, now, &token, &e);

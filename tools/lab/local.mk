@@ -107,7 +107,8 @@ check-full-faults: all tests/interop/client
 .PHONY: check-full check-full-faults
 
 TESTS += tests/lab/replay.sh
-EXTRA_DIST += tests/lab/replay.sh tests/lab/recordings.py tests/data/keyvault/release-akv-p256k-ckm-7.4.json \
+EXTRA_DIST += tests/lab/replay.sh tests/lab/recordings.py tests/lab/recordings_wire.py \
+	tests/data/keyvault/sdk-wire-js.json tests/data/keyvault/release-akv-p256k-ckm-7.4.json \
 	tests/data/keyvault/release-mhsm-p256k-ckm-7.4.json \
 	tests/data/keyvault/immutable-policy-mhsm-7.3.json tests/data/keyvault/list-keys-akv-7.3.json \
 	tests/data/keyvault/list-keys-mhsm-7.3.json tests/data/keyvault/list-versions-akv-7.3.json

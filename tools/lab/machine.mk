@@ -22,7 +22,7 @@ libvslabmachine_la_SOURCES = \
 	%D%/lab_claims.c %D%/lab_claims.h \
 	%D%/lab_maa.c %D%/lab_maa.h %D%/lab_maa_priv.h \
 	%D%/lab_maa_key.c %D%/lab_maa_key.h %D%/lab_maa_policy.c %D%/lab_maa_snp.c \
-	%D%/lab_maa_token.c %D%/lab_maa_tpm.c %D%/lab_maa_data.c %D%/lab_maa_quote.c %D%/lab_maa_jws.c %D%/lab_maa_certs.c \
+	%D%/lab_maa_token.c %D%/lab_maa_tpm.c %D%/lab_maa_data.c %D%/lab_maa_quote.c %D%/lab_maa_preview.c %D%/lab_maa_jws.c %D%/lab_maa_certs.c \
 	%D%/lab_dcap.c %D%/lab_dcap.h
 libvslabmachine_la_CPPFLAGS = $(LAB_CPPFLAGS) $(TSS_CFLAGS)
 LABMACHINE_LIBS = libvslabmachine.la libvsbase.la $(TSS_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS) $(JANSSON_LIBS)
@@ -56,6 +56,7 @@ labmachine_tests = \
 	tests/lab/test_lab_policy \
 	tests/lab/test_lab_jmes \
 	tests/lab/test_lab_maa \
+	tests/lab/test_lab_preview \
 	tests/lab/test_lab_tokens \
 	tests/lab/test_lab_machine \
 	tests/lab/test_lab_vm \
@@ -91,6 +92,11 @@ tests_lab_test_lab_maa_SOURCES = tests/lab/test_lab_maa.c tests/lab/maa_client.c
 tests_lab_test_lab_maa_CPPFLAGS = $(LABTEST_CPPFLAGS)
 tests_lab_test_lab_maa_LDFLAGS = $(LABTEST_LDFLAGS)
 tests_lab_test_lab_maa_LDADD = libvslab.la $(LABTEST_LDADD)
+
+tests_lab_test_lab_preview_SOURCES = tests/lab/test_lab_preview.c tests/lab/maa_client.c tests/lab/maa_client.h
+tests_lab_test_lab_preview_CPPFLAGS = $(LABTEST_CPPFLAGS)
+tests_lab_test_lab_preview_LDFLAGS = $(LABTEST_LDFLAGS)
+tests_lab_test_lab_preview_LDADD = libvslab.la $(LABTEST_LDADD)
 
 tests_lab_test_lab_machine_SOURCES = tests/lab/test_lab_machine.c
 tests_lab_test_lab_machine_CPPFLAGS = $(LABTEST_CPPFLAGS)
