@@ -242,7 +242,10 @@ keys_locked(struct vs_trust *trust, struct vs_bytes kid, const uint8_t digest[32
 	int64_t deadline_boot_ns, struct vs_jwks **ret, struct vs_err *err)
 {
 	const bool fresh = is_fresh(trust);
-	if (fresh && (kid.n == 0 || vs_jwks_has_kid(trust->set, kid)))
+	const int64_t at = trust->net.clock.ops->wall_unix(trust->net.clock.self);
+	/* A key whose certificate has ended meanwhile may stand in a newer set with the next one.
+	 */
+	if (fresh && (kid.n == 0 || vs_jwks_has_usable(trust->set, kid, at)))
 		return hand_out(trust, ret, err);
 	if (trust->fetching) {
 		VS_TRY(wait_for_other(trust, deadline_boot_ns, err));

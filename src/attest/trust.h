@@ -27,10 +27,10 @@ void vs_trust_free(struct vs_trust *trust);
 
 /*
  * The set at hand, fetched if there is none or it is too old. kid (n = 0: none) is what a token
- * names: a set that does not list it is refreshed within the limits, and the set at hand is given
- * back all the same if it may not be; then the validation refuses the kid. One reference in *ret.
- * Waits for another thread's fetch, not past the deadline.
- * Errors: CONNECT, TIMEOUT, TLS, THROTTLED, UNAVAILABLE, ANSWER, LIMIT, MEMORY.
+ * names: a set in which no key of that name may be used is refreshed within the limits, and the set
+ * at hand is given back all the same if it may not be; then the validation refuses the kid. One
+ * reference in *ret. Waits for another thread's fetch, not past the deadline. Errors: CONNECT,
+ * TIMEOUT, TLS, THROTTLED, UNAVAILABLE, ANSWER, LIMIT, MEMORY.
  */
 VS_RC vs_trust_keys(struct vs_trust *trust, struct vs_bytes kid, int64_t deadline_boot_ns,
 	struct vs_jwks **ret, struct vs_err *err);

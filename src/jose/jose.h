@@ -80,6 +80,8 @@ void vs_jwks_unrefp(struct vs_jwks **set);
 size_t vs_jwks_count(const struct vs_jwks *set);
 /* An entry with this kid stands in the set, usable or not. */
 bool vs_jwks_has_kid(const struct vs_jwks *set, struct vs_bytes kid);
+/* One of them may be used at this time. */
+bool vs_jwks_has_usable(const struct vs_jwks *set, struct vs_bytes kid, int64_t at_unix);
 /*
  * A7, A8: the keys with this kid that may be used at this time, in order (a set may list one key
  * several times); borrowed from set, at least one. err says why the last other one was skipped.

@@ -362,6 +362,15 @@ unusable(const struct entry *entry, int64_t at_unix)
 	return NULL;
 }
 
+bool
+vs_jwks_has_usable(const struct vs_jwks *set, struct vs_bytes kid, int64_t at_unix)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (has_kid(&set->entries[i], kid) && unusable(&set->entries[i], at_unix) == NULL)
+			return true;
+	return false;
+}
+
 VS_RC
 vs_jwks_select_certs(const struct vs_jwks *set, struct vs_bytes kid, int64_t at_unix,
 	struct evp_pkey_st *ret_keys[VS_JWKS_SAME_KID_MAX],

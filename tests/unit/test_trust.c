@@ -25,7 +25,7 @@ static struct {
 	vs_rc fail;
 	int pause_ms;
 	atomic_int n_metadata, n_keys, n_elsewhere;
-	int64_t boot_ns, started_ns;
+	int64_t boot_ns, started_ns, wall;
 } world;
 
 static VS_RC
@@ -64,7 +64,7 @@ static int64_t
 wall_unix(void *self)
 {
 	(void)self;
-	return 1790000000;
+	return world.wall;
 }
 
 static void
@@ -89,6 +89,7 @@ setup(void **state)
 	world.keys_type = "application/json";
 	world.status = 200;
 	world.boot_ns = 1000;
+	world.wall = 1790000000;
 	const struct vs_trust_env env = {
 		.issuer = issuer,
 		.net = {.http = {.ops = &http_ops},
@@ -214,6 +215,24 @@ a_rotated_key_is_found(void **state)
 	pass_time(VS_TRUST_REFRESH_S);
 	assert_false(vs_failed(ask(*state, known_kid, &known)));
 	assert_true(known);
+}
+
+/* The service makes its certificates anew for the same key: the old one is no reason to refuse. */
+static void
+a_kid_whose_certificate_has_ended_is_asked_for_again(void **state)
+{
+	enum { YEAR = 365 * 24 * 60 * MINUTE };
+	assert_false(vs_failed(ask(*state, known_kid, NULL)));
+	world.wall += (int64_t)30 * YEAR;
+	pass_time(VS_TRUST_REFRESH_S - 1);
+	assert_false(vs_failed(ask(*state, known_kid, NULL)));
+	assert_int_equal(world.n_keys, 1);
+	for (int i = 0; i < 20; i++) {
+		pass_time(VS_TRUST_REFRESH_S);
+		assert_false(vs_failed(ask(*state, known_kid, NULL)));
+	}
+	/* Once, like a kid that is not there. */
+	assert_int_equal(world.n_keys, 2);
 }
 
 static void
@@ -384,6 +403,7 @@ main(void)
 		T(an_unknown_kid_causes_one_fetch_per_window),
 		T(one_unknown_kid_is_asked_for_once),
 		T(a_rotated_key_is_found),
+		T(a_kid_whose_certificate_has_ended_is_asked_for_again),
 		T(a_failed_refresh_keeps_the_set_at_hand),
 		T(metadata_that_points_elsewhere_is_refused),
 		T(answers_that_are_no_key_set_are_refused),
