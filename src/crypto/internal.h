@@ -103,6 +103,18 @@ VS_RC vs_pkey_check_rsa_private(EVP_PKEY *evp, struct vs_err *err);
 VS_RC vs_pkey_check_rsa_parts(const struct vs_key_private *parts, struct vs_err *err);
 VS_RC vs_pkey_check_round(struct vs_pkey *k, struct vs_err *err);
 bool vs_pkey_is_roca(const BIGNUM *n);
+/*
+ * pkey_pkcs8.c: the numbers of a PrivateKeyInfo that fills der exactly, RSA with two factors or EC
+ * on a curve that exists here. Views of der, and of ret for the point; p to qi are there for RSA,
+ * the point only where der has it. Nothing is checked but the form. Errors: BAD_KEY, MEMORY.
+ */
+struct vs_pkcs8 {
+	struct vs_key_private key;
+	uint8_t x[66], y[66];
+};
+VS_RC
+vs_pkcs8_read(struct vs_ossl *o, struct vs_bytes der, struct vs_pkcs8 *ret, struct vs_err *err);
+
 /* pkey_make.c: a PKCS#8 structure with all numbers, from those that were given. */
 struct vs_rsa_parts {
 	uint8_t *room;

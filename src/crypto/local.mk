@@ -15,6 +15,7 @@ libvscrypto_la_SOURCES = \
 	%D%/pkey.c %D%/pkey.h \
 	%D%/pkey_check.c \
 	%D%/pkey_import.c \
+	%D%/pkey_pkcs8.c \
 	%D%/pkey_make.c \
 	%D%/rsa_crypt.c %D%/rsa_crypt.h \
 	%D%/rsa_pad.c %D%/rsa_pad.h \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bytes to keys. Private material goes in by DER, because that is the way on which OpenSSL uses
- * its secure heap where the application has one. Elliptic curve keys are always rebuilt from
- * curve and scalar, so whatever form they came in, one form is used.
+ * Bytes to keys. Private material goes in as numbers, whose copies on the way are all wiped; by
+ * DER it would leave one behind (pkey_pkcs8.c). Elliptic curve keys are always rebuilt from curve
+ * and scalar, so whatever form they came in, one form is used.
  */
 #include <string.h>
 
@@ -14,37 +14,50 @@
 #include "crypto/der.h"
 #include "crypto/internal.h"
 
-enum { TAG_OCTET_STRING = 0x04, TAG_SEQUENCE = 0x30 };
+/* ---- parameters ---------------------------------------------------------------------------- */
 
 static void
-p8_done(PKCS8_PRIV_KEY_INFO **p)
+bld_done(OSSL_PARAM_BLD **p)
 {
-	PKCS8_PRIV_KEY_INFO_free(*p);
+	OSSL_PARAM_BLD_free(*p);
 	*p = NULL;
 }
 
-/* OpenSSL's view of a PrivateKeyInfo that fills der exactly. */
-static vs_rc
-decode_pkcs8(struct vs_ossl *o, struct vs_bytes der, EVP_PKEY **ret, struct vs_err *err)
+static void
+params_done(OSSL_PARAM **p)
 {
-	if (der.n == 0 || der.n > VS_PKCS8_MAX)
-		VS_FAIL(err, BAD_KEY, "the private key has an impossible length");
-	const uint8_t *p = der.p;
-	VS_CLEANUP(p8_done)
-	PKCS8_PRIV_KEY_INFO *p8 = d2i_PKCS8_PRIV_KEY_INFO(NULL, &p, (long)der.n);
-	if (p8 == NULL || p != der.p + der.n)
-		VS_FAIL(err, BAD_KEY, "the private key is not a PKCS#8 structure");
-	const uint8_t *inner = NULL;
-	int inner_n = 0;
-	struct vs_bytes content;
-	OSSL_TRY(err, PKCS8_pkey_get0(NULL, &inner, &inner_n, NULL, p8),
-		"the private key cannot be read");
-	if (!vs_der_unwrap(vs_bytes_of(inner, (size_t)inner_n), TAG_SEQUENCE, &content))
-		VS_FAIL(err, BAD_KEY, "the private key inside PKCS#8 is malformed");
-	EVP_PKEY *evp = EVP_PKCS82PKEY_ex(p8, o->ctx, NULL);
-	if (evp == NULL)
-		OSSL_FAIL(err, BAD_KEY, "the private key cannot be read");
+	OSSL_PARAM_free(*p);
+	*p = NULL;
+}
+
+static vs_rc
+evp_from_params(struct vs_ossl *o, const char *type, int selection, OSSL_PARAM_BLD *bld,
+	EVP_PKEY **ret, struct vs_err *err)
+{
+	VS_CLEANUP(params_done) OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(bld);
+	VS_CLEANUP(vs_evp_pkey_ctx_done)
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(o->ctx, type, NULL);
+	if (params == NULL || ctx == NULL)
+		OSSL_FAIL(err, CRYPTO, "a key cannot be made");
+	OSSL_TRY(err, EVP_PKEY_fromdata_init(ctx), "a key cannot be made");
+	EVP_PKEY *evp = NULL;
+	if (EVP_PKEY_fromdata(ctx, &evp, selection, params) != 1)
+		OSSL_FAIL(err, BAD_KEY, "the key is not valid");
 	*ret = evp;
+	return VS_OK;
+}
+
+/* A secure number: its copy among the parameters is wiped with them. */
+static vs_rc
+push_secret(OSSL_PARAM_BLD *bld, const char *name, struct vs_bytes number, BIGNUM **bn,
+	struct vs_err *err)
+{
+	*bn = BN_secure_new();
+	if (*bn == NULL || BN_bin2bn(number.p, (int)number.n, *bn) == NULL)
+		VS_FAIL(err, MEMORY, "no memory for a private key");
+	BN_set_flags(*bn, BN_FLG_CONSTTIME);
+	if (OSSL_PARAM_BLD_push_BN(bld, name, *bn) != 1)
+		VS_FAIL(err, MEMORY, "no memory for a private key");
 	return VS_OK;
 }
 
@@ -112,16 +125,35 @@ same_padded(struct vs_bytes given, const uint8_t *have, size_t n)
 	return vs_bytes_eq(a, b);
 }
 
+static vs_rc
+ec_from_numbers(
+	struct vs_ossl *o, const struct vs_key_private *k, EVP_PKEY **ret, struct vs_err *err)
+{
+	const size_t n = vs_curve_bytes(k->pub.curve);
+	uint8_t point[1 + 2 * 66] = {0x04};
+	VS_CLEANUP(bld_done) OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
+	VS_CLEANUP(vs_bn_done) BIGNUM *d = NULL;
+	memcpy(point + 1, k->pub.x.p, n);
+	memcpy(point + 1 + n, k->pub.y.p, n);
+	if (bld == NULL ||
+		OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME,
+			vs_curve_ossl_name(k->pub.curve), 0) != 1 ||
+		OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * n) !=
+			1)
+		VS_FAIL(err, MEMORY, "no memory for a private key");
+	VS_TRY(push_secret(bld, OSSL_PKEY_PARAM_PRIV_KEY, k->d, &d, err));
+	return evp_from_params(o, "EC", EVP_PKEY_KEYPAIR, bld, ret, err);
+}
+
 /* parts->d may have leading zeros or lack them; x and y are compared when they are there. */
 static vs_rc
 import_ec(struct vs_ossl *o, const struct vs_key_private *parts, bool round, struct vs_pkey **ret,
 	struct vs_err *err)
 {
-	uint8_t x[66], y[66], room[512], d[66] = {0};
+	uint8_t x[66], y[66];
 	const enum vs_curve curve = parts->pub.curve;
 	const size_t n = vs_curve_bytes(curve);
 	const struct vs_bytes scalar = vs_der_strip(parts->d);
-
 	if (n == 0)
 		VS_FAIL(err, BAD_KEY, "the key's curve is not offered here");
 	if (scalar.n > n)
@@ -130,23 +162,15 @@ import_ec(struct vs_ossl *o, const struct vs_key_private *parts, bool round, str
 	if ((parts->pub.x.n != 0 || parts->pub.y.n != 0) &&
 		(!same_padded(parts->pub.x, x, n) || !same_padded(parts->pub.y, y, n)))
 		VS_FAIL(err, BAD_KEY, "the private key does not belong to its public key");
-	memcpy(d + n - scalar.n, scalar.p, scalar.n);
 	const struct vs_key_private whole = {
 		.pub = {.type = VS_KEY_EC,
 			.curve = curve,
 			.x = vs_bytes_of(x, n),
 			.y = vs_bytes_of(y, n)},
-		.d = vs_bytes_of(d, n),
+		.d = scalar,
 	};
-	struct vs_der der = vs_der_of(room, sizeof room);
-	vs_der_pkcs8(&der, &whole);
 	VS_CLEANUP(vs_evp_pkey_done) EVP_PKEY *evp = NULL;
-	const vs_rc rc = der.bad
-		? vs_err_put(err, VS_E_INTERNAL, __func__, __LINE__, 0, "no room for a key")
-		: decode_pkcs8(o, vs_der_view(&der), &evp, err);
-	vs_wipe(room, sizeof room);
-	vs_wipe(d, sizeof d);
-	VS_TRY(rc);
+	VS_TRY(ec_from_numbers(o, &whole, &evp, err));
 	VS_CLEANUP(vs_pkey_done) struct vs_pkey *k = NULL;
 	VS_TRY(vs_pkey_adopt(o, VS_KEY_EC, true, &evp, &k, err));
 	if (round)
@@ -155,38 +179,61 @@ import_ec(struct vs_ossl *o, const struct vs_key_private *parts, bool round, str
 	return VS_OK;
 }
 
-/* Whatever form OpenSSL has understood: named, explicit, with or without public key. */
-static vs_rc
-normalise_ec(struct vs_ossl *o, EVP_PKEY *evp, bool round, struct vs_pkey **ret, struct vs_err *err)
-{
-	char group[64];
-	uint8_t d[66], x[66], y[66];
+/* ---- RSA ----------------------------------------------------------------------------------- */
 
-	if (EVP_PKEY_get_group_name(evp, group, sizeof group, NULL) != 1)
-		VS_FAIL(err, BAD_KEY, "the key's curve has no name");
-	const enum vs_curve curve = vs_curve_from_ossl_name(group);
-	const int n = (int)vs_curve_bytes(curve);
-	if (n == 0)
-		VS_FAIL(err, BAD_KEY, "the key's curve %s is not offered here", group);
-	VS_CLEANUP(vs_bn_done) BIGNUM *bd = NULL;
-	VS_CLEANUP(vs_bn_done) BIGNUM *bx = NULL;
-	VS_CLEANUP(vs_bn_done) BIGNUM *by = NULL;
-	VS_TRY(vs_pkey_bn(evp, OSSL_PKEY_PARAM_PRIV_KEY, &bd, err));
-	VS_TRY(vs_pkey_bn(evp, OSSL_PKEY_PARAM_EC_PUB_X, &bx, err));
-	VS_TRY(vs_pkey_bn(evp, OSSL_PKEY_PARAM_EC_PUB_Y, &by, err));
-	if (BN_bn2binpad(bd, d, n) != n || BN_bn2binpad(bx, x, n) != n ||
-		BN_bn2binpad(by, y, n) != n)
-		VS_FAIL(err, BAD_KEY, "a number of the EC key is too long for its curve");
-	const struct vs_key_private parts = {
-		.pub = {.type = VS_KEY_EC,
-			.curve = curve,
-			.x = vs_bytes_of(x, (size_t)n),
-			.y = vs_bytes_of(y, (size_t)n)},
-		.d = vs_bytes_of(d, (size_t)n),
+enum { RSA_NUMBERS = 8 };
+
+static void
+numbers_done(BIGNUM *(*bn)[RSA_NUMBERS])
+{
+	for (size_t i = 0; i < RSA_NUMBERS; i++)
+		vs_bn_done(&(*bn)[i]);
+}
+
+static vs_rc
+rsa_from_numbers(
+	struct vs_ossl *o, const struct vs_key_private *k, EVP_PKEY **ret, struct vs_err *err)
+{
+	const struct {
+		const char *name;
+		struct vs_bytes number;
+	} rows[RSA_NUMBERS] = {
+		{OSSL_PKEY_PARAM_RSA_N, k->pub.n},
+		{OSSL_PKEY_PARAM_RSA_E, k->pub.e},
+		{OSSL_PKEY_PARAM_RSA_D, k->d},
+		{OSSL_PKEY_PARAM_RSA_FACTOR1, k->p},
+		{OSSL_PKEY_PARAM_RSA_FACTOR2, k->q},
+		{OSSL_PKEY_PARAM_RSA_EXPONENT1, k->dp},
+		{OSSL_PKEY_PARAM_RSA_EXPONENT2, k->dq},
+		{OSSL_PKEY_PARAM_RSA_COEFFICIENT1, k->qi},
 	};
-	const vs_rc rc = import_ec(o, &parts, round, ret, err);
-	vs_wipe(d, sizeof d);
-	return rc;
+	VS_CLEANUP(bld_done) OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
+	VS_CLEANUP(numbers_done) BIGNUM *bn[RSA_NUMBERS] = {NULL};
+	if (bld == NULL)
+		VS_FAIL(err, MEMORY, "no memory for a private key");
+	for (size_t i = 0; i < RSA_NUMBERS; i++) {
+		if (rows[i].number.n > VS_RSA_MAX_BITS / 8)
+			VS_FAIL(err, BAD_KEY, "a number of the RSA key is too long");
+		VS_TRY(push_secret(bld, rows[i].name, rows[i].number, &bn[i], err));
+	}
+	return evp_from_params(o, "RSA", EVP_PKEY_KEYPAIR, bld, ret, err);
+}
+
+static vs_rc
+import_rsa(struct vs_ossl *o, const struct vs_key_private *parts, bool round, struct vs_pkey **ret,
+	struct vs_err *err)
+{
+	/* Before OpenSSL sees them: it may not like what is refused. */
+	VS_TRY(vs_pkey_check_rsa_parts(parts, err));
+	VS_CLEANUP(vs_evp_pkey_done) EVP_PKEY *evp = NULL;
+	VS_TRY(rsa_from_numbers(o, parts, &evp, err));
+	VS_TRY(vs_pkey_check_rsa_private(evp, err));
+	VS_CLEANUP(vs_pkey_done) struct vs_pkey *k = NULL;
+	VS_TRY(vs_pkey_adopt(o, VS_KEY_RSA, true, &evp, &k, err));
+	if (round)
+		VS_TRY(vs_pkey_check_round(k, err));
+	*ret = VS_TAKE(k);
+	return VS_OK;
 }
 
 /* ---- PKCS#8 ------------------------------------------------------------------------------ */
@@ -195,25 +242,14 @@ static vs_rc
 import_pkcs8(struct vs_ossl *o, enum vs_key_type want, struct vs_bytes der, bool round,
 	struct vs_pkey **ret, struct vs_err *err)
 {
-	VS_CLEANUP(vs_evp_pkey_done) EVP_PKEY *evp = NULL;
-	VS_TRY(decode_pkcs8(o, der, &evp, err));
-	const enum vs_key_type type = EVP_PKEY_is_a(evp, "RSA") == 1 ? VS_KEY_RSA
-		: EVP_PKEY_is_a(evp, "EC") == 1                      ? VS_KEY_EC
-								     : VS_KEY_NONE;
-	if (type == VS_KEY_NONE || EVP_PKEY_get0_provider(evp) == NULL)
-		VS_FAIL(err, BAD_KEY, "the private key is neither RSA nor EC");
+	struct vs_pkcs8 p8;
+	VS_TRY(vs_pkcs8_read(o, der, &p8, err));
+	const enum vs_key_type type = p8.key.pub.type;
 	if (want != VS_KEY_NONE && type != want)
 		VS_FAIL(err, BAD_KEY, "the private key is %s where %s was expected",
 			type == VS_KEY_RSA ? "RSA" : "EC", want == VS_KEY_RSA ? "RSA" : "EC");
-	if (type == VS_KEY_EC)
-		return normalise_ec(o, evp, round, ret, err);
-	VS_TRY(vs_pkey_check_rsa_private(evp, err));
-	VS_CLEANUP(vs_pkey_done) struct vs_pkey *k = NULL;
-	VS_TRY(vs_pkey_adopt(o, VS_KEY_RSA, true, &evp, &k, err));
-	if (round)
-		VS_TRY(vs_pkey_check_round(k, err));
-	*ret = VS_TAKE(k);
-	return VS_OK;
+	return type == VS_KEY_EC ? import_ec(o, &p8.key, round, ret, err)
+				 : import_rsa(o, &p8.key, round, ret, err);
 }
 
 vs_rc
@@ -265,37 +301,6 @@ vs_pkey_from_private(struct vs_ossl *o, const struct vs_key_private *parts, stru
 
 /* ---- public keys ------------------------------------------------------------------------- */
 
-static void
-bld_done(OSSL_PARAM_BLD **p)
-{
-	OSSL_PARAM_BLD_free(*p);
-	*p = NULL;
-}
-
-static void
-params_done(OSSL_PARAM **p)
-{
-	OSSL_PARAM_free(*p);
-	*p = NULL;
-}
-
-static vs_rc
-evp_from_params(struct vs_ossl *o, const char *type, OSSL_PARAM_BLD *bld, EVP_PKEY **ret,
-	struct vs_err *err)
-{
-	VS_CLEANUP(params_done) OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(bld);
-	VS_CLEANUP(vs_evp_pkey_ctx_done)
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(o->ctx, type, NULL);
-	if (params == NULL || ctx == NULL)
-		OSSL_FAIL(err, CRYPTO, "a public key cannot be made");
-	OSSL_TRY(err, EVP_PKEY_fromdata_init(ctx), "a public key cannot be made");
-	EVP_PKEY *evp = NULL;
-	if (EVP_PKEY_fromdata(ctx, &evp, EVP_PKEY_PUBLIC_KEY, params) != 1)
-		OSSL_FAIL(err, BAD_KEY, "the public key is not valid");
-	*ret = evp;
-	return VS_OK;
-}
-
 static vs_rc
 public_rsa(struct vs_ossl *o, const struct vs_key_public *parts, bool allow_weak, EVP_PKEY **ret,
 	struct vs_err *err)
@@ -313,7 +318,7 @@ public_rsa(struct vs_ossl *o, const struct vs_key_public *parts, bool allow_weak
 	if (OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, bn) != 1 ||
 		OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, be) != 1)
 		VS_FAIL(err, MEMORY, "no memory for a public key");
-	return evp_from_params(o, "RSA", bld, ret, err);
+	return evp_from_params(o, "RSA", EVP_PKEY_PUBLIC_KEY, bld, ret, err);
 }
 
 static vs_rc
@@ -338,7 +343,7 @@ public_ec(struct vs_ossl *o, const struct vs_key_public *parts, EVP_PKEY **ret, 
 		OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * n) !=
 			1)
 		VS_FAIL(err, MEMORY, "no memory for a public key");
-	return evp_from_params(o, "EC", bld, ret, err);
+	return evp_from_params(o, "EC", EVP_PKEY_PUBLIC_KEY, bld, ret, err);
 }
 
 vs_rc

@@ -2,9 +2,11 @@
 /* The forms in which key material comes and goes. */
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#include "crypto/der.h"
 #include "crypto/ossl.h"
 #include "crypto/pkey.h"
 #include "unit/unit.h"
@@ -171,6 +173,122 @@ foreign_kinds_of_keys_are_refused(void **state)
 		PKCS8_PRIV_KEY_INFO_free(p8);
 		EVP_PKEY_free(evp);
 		EVP_PKEY_CTX_free(ctx);
+	}
+}
+
+/* Around the parts of an EC key: the curve outside and inside, the point in some form, a tail. */
+struct ec_form {
+	int outer, inner; /* enum vs_curve; inner 0: not there */
+	uint8_t version, unused; /* of the whole; bits of the point */
+	int point; /* POINT_CONVERSION_..., 0: not there */
+	bool attributes, tail, other_point, long_number;
+	enum vs_code want;
+};
+
+static void
+put_oid(struct vs_der *d, int curve)
+{
+	vs_der_put(d, vs_curve_oid_der((enum vs_curve)curve));
+}
+
+static struct vs_bytes
+make_ec_form(struct vs_der *d, const struct ec_form *f)
+{
+	static const uint8_t zero[] = {0x02, 0x01, 0x00}, one[] = {0x02, 0x01, 0x01},
+			     padded_one[] = {0x02, 0x02, 0x00, 0x01}, attribute[] = {0x31, 0x00},
+			     oid[] = {0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};
+	struct vs_secret store = {0};
+	struct vs_key_private k;
+	struct vs_err err = {0};
+	uint8_t point[65];
+	assert_ok(vs_pkey_private(ec, arena, &store, &k, &err), &err);
+	size_t n = 1 + k.pub.x.n, mark, inner;
+	memcpy(point + 1, k.pub.x.p, k.pub.x.n);
+	memcpy(point + 1 + k.pub.x.n, k.pub.y.p, k.pub.y.n);
+	point[0] = (uint8_t)(f->point == POINT_CONVERSION_COMPRESSED ? 2 | (point[64] & 1) : 4);
+	if (f->point == POINT_CONVERSION_UNCOMPRESSED)
+		n = sizeof point;
+	if (f->other_point)
+		point[0] ^= 1; /* of a compressed one: its mirror image */
+	const size_t end = d->at;
+	if (f->tail)
+		vs_der_put(d, vs_bytes_of(one, sizeof one));
+	if (f->attributes) {
+		mark = d->at;
+		vs_der_put(d, vs_bytes_of(attribute, sizeof attribute));
+		vs_der_head(d, 0xa0, mark);
+	}
+	inner = d->at;
+	if (f->point != 0) {
+		mark = d->at;
+		vs_der_put(d, vs_bytes_of(point, n));
+		vs_der_put(d, vs_bytes_of(&f->unused, 1));
+		vs_der_head(d, 0x03, mark);
+		vs_der_head(d, 0xa1, mark);
+	}
+	if (f->inner != 0) {
+		mark = d->at;
+		put_oid(d, f->inner);
+		vs_der_head(d, 0xa0, mark);
+	}
+	mark = d->at;
+	vs_der_put(d, k.d);
+	vs_der_head(d, 0x04, mark);
+	vs_der_put(d,
+		f->long_number ? vs_bytes_of(padded_one, sizeof padded_one)
+			       : vs_bytes_of(one, sizeof one));
+	vs_der_head(d, 0x30, inner);
+	vs_der_head(d, 0x04, inner);
+	mark = d->at;
+	put_oid(d, f->outer);
+	vs_der_put(d, vs_bytes_of(oid, sizeof oid));
+	vs_der_head(d, 0x30, mark);
+	vs_der_put(
+		d, f->version == 0 ? vs_bytes_of(zero, sizeof zero) : vs_bytes_of(one, sizeof one));
+	vs_der_head(d, 0x30, end);
+	assert_false(d->bad);
+	vs_secret_done(&store);
+	return vs_der_view(d);
+}
+
+static void
+forms_that_contradict_themselves_are_refused(void **state)
+{
+	enum {
+		P256 = VS_CURVE_P256,
+		P384 = VS_CURVE_P384,
+		WHOLE = POINT_CONVERSION_UNCOMPRESSED,
+		SHORT = POINT_CONVERSION_COMPRESSED
+	};
+	static const struct ec_form rows[] = {
+		{.outer = P256, .point = WHOLE},
+		{.outer = P256},
+		{.outer = P256, .inner = P256, .point = SHORT},
+		{.outer = P256, .attributes = true},
+		{.outer = P256, .inner = P384, .want = VS_E_BAD_KEY},
+		{.outer = P384, .inner = P256, .want = VS_E_BAD_KEY},
+		{.outer = P384, .want = VS_E_BAD_KEY, .point = WHOLE},
+		{.outer = P256, .point = SHORT, .other_point = true, .want = VS_E_BAD_KEY},
+		{.outer = P256, .point = WHOLE, .other_point = true, .want = VS_E_BAD_KEY},
+		{.outer = P256, .point = WHOLE, .unused = 1, .want = VS_E_BAD_KEY},
+		{.outer = P256, .version = 1, .want = VS_E_BAD_KEY},
+		{.outer = P256, .tail = true, .want = VS_E_BAD_KEY},
+		{.outer = P256, .attributes = true, .tail = true, .want = VS_E_BAD_KEY},
+		{.outer = P256, .long_number = true, .want = VS_E_BAD_KEY},
+	};
+	const struct vs_key_public pub = vs_pkey_public(ec);
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		uint8_t room[512];
+		struct vs_der d = vs_der_of(room, sizeof room);
+		struct vs_pkey *k = NULL;
+		struct vs_err err = {0};
+		const vs_rc rc = vs_pkey_from_pkcs8(o, make_ec_form(&d, &rows[i]), &k, &err);
+		if (rc.code != rows[i].want)
+			fail_msg("form %zu: %s", i, vs_code_name(rc.code));
+		if (k != NULL)
+			assert_true(vs_pkey_matches_public(k, &pub));
+		vs_pkey_unref(k);
 	}
 }
 
@@ -346,6 +464,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_forms_of_released_ec_keys_become_the_same),
 		cmocka_unit_test(foreign_kinds_of_keys_are_refused),
+		cmocka_unit_test(forms_that_contradict_themselves_are_refused),
 		cmocka_unit_test(damaged_pkcs8_is_refused),
 		cmocka_unit_test(aes_keys_have_exact_lengths),
 		cmocka_unit_test(a_public_part_matches_only_itself),
