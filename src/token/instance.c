@@ -117,7 +117,7 @@ free_tokens(struct vs_instance *inst)
 	for (size_t i = 0; i < inst->n_tokens; i++) {
 		struct vs_token *t = &inst->tokens[i];
 		vs_keyuse_drop_all(t);
-		vs_store_drop(t, 0);
+		(void)vs_store_drop(t, 0);
 		vs_objset_done(&t->store);
 		vs_catalog_unref(t->catalog);
 		vs_idmap_free(t->ids);

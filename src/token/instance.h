@@ -132,8 +132,8 @@ struct vs_object *vs_store_get(struct vs_token *t, CK_OBJECT_HANDLE h);
 /* Swap old for made under old's handle; takes over made's reference on success. */
 VS_CK vs_store_replace(struct vs_token *t, struct vs_object *old, struct vs_object *made);
 VS_CK vs_store_remove(struct vs_token *t, CK_OBJECT_HANDLE h);
-/* All objects of a session (0: of everybody). */
-void vs_store_drop(struct vs_token *t, CK_SESSION_HANDLE owner);
+/* All objects of a session (0: of everybody). True: sessions have something prepared with them. */
+bool vs_store_drop(struct vs_token *t, CK_SESSION_HANDLE owner);
 /* The private ones of all sessions, when the user has logged out. */
 void vs_store_drop_private(struct vs_token *t);
 

@@ -169,12 +169,12 @@ vs_keyuse_abandon(struct vs_token *t)
 	for (unsigned k = 0; k < VS_KIND_COUNT_; k++) {
 		for (struct vs_object *o = t->store.class[k]; o != NULL;
 			o = o->next[VS_CHAIN_CLASS]) {
-			struct vs_pkey *key = atomic_load(&o->pkey);
+			struct vs_pkey *key = atomic_exchange(&o->pkey, NULL);
 			/* Contexts may let go of the object; it must not wipe itself in the arena.
 			 */
 			vs_object_ref(o);
-			if (key != NULL && vs_pkey_octets(key).p != NULL)
-				(void)vs_pkey_ref(key);
+			if (key != NULL && vs_pkey_octets(key).p == NULL)
+				vs_pkey_unref(key);
 		}
 	}
 	(void)pthread_mutex_unlock(&t->lock);

@@ -228,7 +228,9 @@ vs_op_destroy(struct vs_session *s, CK_OBJECT_HANDLE h)
 	if (vs_object_is_token(o) || !vs_object_bool(o, CKA_DESTROYABLE, false))
 		return CKR_ACTION_PROHIBITED;
 	VS_CK_TRY(vs_store_remove(s->token, h));
-	/* What sessions keep for their next operation goes as they leave: this one does at once. */
+	/* What sessions keep for their next operation goes now, or as they leave. */
 	atomic_fetch_add(&s->token->sweep_word, 1);
+	if (atomic_load(&o->refs) > 1)
+		vs_session_sweep(s->token->inst, s->token, s);
 	return CKR_OK;
 }

@@ -164,8 +164,11 @@ empty(struct vs_session *s)
 	vs_catalog_unref(s->catalog);
 	s->catalog = NULL;
 	s->catalog_word = 0;
-	if (s->made_objects)
-		vs_store_drop(s->token, s->handle);
+	/* What other sessions have prepared with its keys goes with them. */
+	if (s->made_objects && vs_store_drop(s->token, s->handle)) {
+		atomic_fetch_add(&s->token->sweep_word, 1);
+		vs_session_sweep(s->token->inst, s->token, s);
+	}
 	if (s->token->conf->login != VS_LOGIN_NONE &&
 		atomic_fetch_sub(&s->token->n_sessions, 1) == 1)
 		atomic_store(&s->token->logged_in, false);
@@ -207,9 +210,11 @@ is_destroyed(const struct vs_session *s, const struct vs_op *op)
 		(op->phase == VS_PHASE_IDLE || !vs_session_sees(s, o));
 }
 
-static void
+/* False: an operation under way has something that is to be dropped when it ends. */
+static bool
 drop_dead(struct vs_session *s)
 {
+	bool all = true;
 	for (unsigned k = 0; k < VS_OP_COUNT_; k++) {
 		struct vs_op *op = s->op[k];
 		if (op == NULL)
@@ -218,6 +223,9 @@ drop_dead(struct vs_session *s)
 			vs_op_drop(op);
 			continue;
 		}
+		all = all &&
+			(op->object == NULL || vs_object_is_token(op->object) ||
+				!atomic_load(&op->object->dead));
 		if (op->ukey == NULL || !atomic_load(&op->ukey->dead))
 			continue;
 		/* An operation under way says so at its next step, if there ever is one. */
@@ -226,16 +234,15 @@ drop_dead(struct vs_session *s)
 		else
 			vs_op_stop(op);
 	}
+	return all;
 }
 
 void
 vs_session_leave(struct vs_session *s)
 {
 	const uint32_t word = atomic_load_explicit(&s->token->sweep_word, memory_order_relaxed);
-	if (word != s->sweep_word) {
+	if (word != s->sweep_word && drop_dead(s))
 		s->sweep_word = word;
-		drop_dead(s);
-	}
 	(void)pthread_mutex_unlock(&s->lock);
 }
 
@@ -328,12 +335,12 @@ vs_session_sweep(struct vs_instance *inst, struct vs_token *t, struct vs_session
 				pthread_mutex_trylock(&s->lock) != 0)
 				continue;
 			if (s->token == t)
-				drop_dead(s);
+				(void)drop_dead(s);
 			(void)pthread_mutex_unlock(&s->lock);
 		}
 	}
 	if (self != NULL)
-		drop_dead(self);
+		(void)drop_dead(self);
 }
 
 void

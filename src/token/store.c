@@ -71,11 +71,15 @@ vs_store_remove(struct vs_token *t, CK_OBJECT_HANDLE h)
 	return o == NULL ? CKR_OBJECT_HANDLE_INVALID : CKR_OK;
 }
 
-/* Objects of owner (0: of everybody), private ones only if that is said. */
-static void
+/*
+ * Objects of owner (0: of everybody), private ones only if that is said. True: a session has
+ * prepared something with one of them.
+ */
+static bool
 drop(struct vs_token *t, CK_SESSION_HANDLE owner, bool private_only)
 {
 	struct vs_object *gone = NULL;
+	bool held = false;
 	(void)pthread_mutex_lock(&t->lock);
 	for (unsigned k = 0; k < VS_KIND_COUNT_; k++) {
 		for (struct vs_object *o = t->store.class[k], *next; o != NULL; o = next) {
@@ -92,19 +96,21 @@ drop(struct vs_token *t, CK_SESSION_HANDLE owner, bool private_only)
 	(void)pthread_mutex_unlock(&t->lock);
 	while (gone != NULL) {
 		struct vs_object *next = gone->next[VS_CHAIN_CLASS];
+		held = held || atomic_load(&gone->refs) > 1;
 		vs_object_unref(gone);
 		gone = next;
 	}
+	return held;
 }
 
-void
+bool
 vs_store_drop(struct vs_token *t, CK_SESSION_HANDLE owner)
 {
-	drop(t, owner, false);
+	return drop(t, owner, false);
 }
 
 void
 vs_store_drop_private(struct vs_token *t)
 {
-	drop(t, 0, true);
+	(void)drop(t, 0, true);
 }

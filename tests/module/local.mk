@@ -16,7 +16,7 @@ tests_module_fake_pkcs11_la_LIBADD = %D%/libfakemodule.la $(fake_libs)
 
 fake_ldadd = %D%/libfakemodule.la $(fake_libs) -lcmocka
 module_tests = %D%/test_general %D%/test_gate %D%/test_crypto %D%/test_objects \
-	%D%/test_manners %D%/test_padding %D%/test_dual %D%/test_message %D%/test_recover \
+	%D%/test_manners %D%/test_memory %D%/test_padding %D%/test_dual %D%/test_message %D%/test_recover \
 	%D%/test_standard %D%/test_nested %D%/test_templates %D%/test_wycheproof %D%/test_wycheproof_pk
 check_PROGRAMS += $(module_tests)
 TESTS += $(module_tests)
@@ -60,6 +60,9 @@ tests_module_test_templates_SOURCES = %D%/test_templates.c %D%/p11.c
 tests_module_test_templates_CPPFLAGS = $(fake_cppflags)
 tests_module_test_templates_LDADD = $(fake_ldadd)
 tests_module_test_manners_SOURCES = %D%/test_manners.c %D%/p11.c
+tests_module_test_memory_SOURCES = %D%/test_memory.c %D%/p11.c
+tests_module_test_memory_CPPFLAGS = $(fake_cppflags)
+tests_module_test_memory_LDADD = $(fake_ldadd)
 tests_module_test_manners_CPPFLAGS = $(fake_cppflags)
 tests_module_test_manners_LDADD = $(fake_ldadd)
 
