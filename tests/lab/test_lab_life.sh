@@ -122,6 +122,38 @@ ok "what a killed lab left is no obstacle" status_is 0 "$lab" up --dir "$d" --ma
 ok "and it ends well" status_is 0 "$lab" down --dir "$d"
 ok "usage errors are 2" status_is 2 "$lab" up --bogus
 ok "usage errors are 2, also of run" status_is 2 "$lab" run
+# What was wrong, in one sentence on stderr with the remedy; nothing on stdout, and no lab is needed.
+told() { # TEXT WORD...
+	want=$1
+	shift
+	set +e
+	VOUCHSAFE_LAB=$tmp/none "$lab" "$@" >"$tmp/out" 2>"$tmp/err"
+	rc=$?
+	set -e
+	[ $rc = 2 ] && [ ! -s "$tmp/out" ] && [ "$(wc -l <"$tmp/err")" = 1 ] &&
+		grep -q "^vouchsafe-lab.*$want.*; 'vouchsafe-lab.* --help' " "$tmp/err" || {
+		echo "# $*: $rc $(cat "$tmp/out" "$tmp/err")"
+		return 1
+	}
+}
+ok "an unknown option is told" told "'--frobnicate' is no command" --frobnicate
+ok "an unknown short one" told "'-x' is no command" -x
+ok "an unknown command" told "'frobnicate' is no command" frobnicate
+ok "an unknown command that is asked for help" told "'frobnicate' is no command" frobnicate --help
+ok "help for nothing" told "'frobnicate' is no command" help frobnicate
+ok "no command" told "there is no command"
+ok "run without a command" told "no COMMAND" run
+ok "run without --" told "'true' is one word too many" run true
+ok "a life that is none" told "needs a time" up --max-life x
+for c in run up down status "key list" "key create n" "key disable n" "key enable n" "key rotate n" "key delete n" \
+	"key recover n" "certificate issue n" "tamper undo" "fault list" token "attestation rotate" \
+	"attestation keyset full" "access-token a" "throttle on"; do
+	# shellcheck disable=SC2086
+	ok "$c with an unknown option" told "option --frobnicate is not known" $c --frobnicate
+	# shellcheck disable=SC2086
+	ok "$c with too much" told "is one word too many" $c one two three four five
+done
+ok "--version" sh -c "'$lab' --version | grep -q '^vouchsafe-lab [0-9]'"
 for c in run up down status key certificate tamper fault token attestation access-token throttle; do
 	ok "$c --help explains itself" status_is 0 "$lab" "$c" --help
 done

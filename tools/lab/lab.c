@@ -110,12 +110,32 @@ print_help(const char *name)
 	return name == NULL ? 0 : 2;
 }
 
+static bool
+is_known(const char *name)
+{
+	for (size_t i = 0; i < sizeof(helps) / sizeof(helps[0]); i++)
+		if (strcmp(helps[i].name, name) == 0)
+			return true;
+	return strcmp(name, "serve") == 0;
+}
+
+/* One sentence with the remedy; name: the command that was meant. */
 static int
-usage_error(const struct vs_err *err)
+usage_error(const char *name, const struct vs_err *err)
 {
 	char sentence[VS_ERR_TEXT_MAX * 2] = "";
 	vs_err_sentence(err, sentence, sizeof(sentence));
-	(void)fprintf(stderr, "vouchsafe-lab: %s\n", sentence);
+	(void)fprintf(stderr,
+		"vouchsafe-lab %s: %s; 'vouchsafe-lab %s --help' says how it is used\n", name,
+		sentence, name);
+	return 2;
+}
+
+static int
+unknown_command(const char *name)
+{
+	(void)fprintf(stderr,
+		"vouchsafe-lab: '%.60s' is no command; 'vouchsafe-lab --help' lists them\n", name);
 	return 2;
 }
 
@@ -170,18 +190,25 @@ process_command(const char *name, const char *const *words, size_t n, char *cons
 		: strcmp(name, "down") == 0 ? "dir="
 					    : "dir= agent no-throttle vm max-life=";
 	if (vs_failed(lab_args_parse(words, n, allowed, &args, &err)))
-		return usage_error(&err);
+		return usage_error(name, &err);
 	const char *life = lab_args_option(&args, "max-life");
 	o.agent = lab_args_option(&args, "agent") != NULL;
 	o.vm = lab_args_option(&args, "vm") != NULL;
 	o.throttle = lab_args_option(&args, "no-throttle") == NULL;
-	if (args.n_words > 0 || (run && command == NULL)) {
-		(void)print_help(name);
-		return 2;
-	}
+	vs_rc rc = VS_OK;
+	if (args.n_words > 0)
+		rc = vs_err_put(&err, VS_E_USAGE, __func__, __LINE__, 0,
+			run ? "'%.60s' is one word too many; COMMAND stands behind --"
+			    : "'%.60s' is one word too many",
+			args.words[0]);
+	else if (run && command == NULL)
+		rc = vs_err_put(
+			&err, VS_E_USAGE, __func__, __LINE__, 0, "there is no COMMAND behind --");
+	if (vs_failed(rc))
+		return usage_error(name, &err);
 	if ((life != NULL && vs_failed(parse_life(life, &o.max_life_s, &err))) ||
 		vs_failed(find_dir(lab_args_option(&args, "dir"), dir, &err)))
-		return usage_error(&err);
+		return usage_error(name, &err);
 	if (run)
 		return lab_run(&o, command);
 	if (strcmp(name, "up") == 0)
@@ -207,18 +234,24 @@ remote_command(const char *const *words, size_t n)
 		else
 			rest[n_rest++] = words[i];
 	}
-	if (vs_failed(find_dir(option, dir, &err)))
-		return usage_error(&err);
+	if (vs_failed(lab_cmd_check(rest, n_rest, &err)) || vs_failed(find_dir(option, dir, &err)))
+		return usage_error(words[0], &err);
 	return lab_ctl_call(dir, rest, n_rest);
 }
 
 static bool
-is_known(const char *name)
+is_help(const char *word)
 {
-	for (size_t i = 0; i < sizeof(helps) / sizeof(helps[0]); i++)
-		if (strcmp(helps[i].name, name) == 0)
-			return true;
-	return strcmp(name, "serve") == 0;
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+static int
+too_long(void)
+{
+	(void)fprintf(stderr,
+		"vouchsafe-lab: no command takes so many words; 'vouchsafe-lab --help' lists "
+		"them\n");
+	return 2;
 }
 
 int
@@ -235,13 +268,27 @@ main(int argc, char **argv)
 			break;
 		}
 		if (n == ARGS_MAX)
-			return print_help("") + 0;
-		help = help || strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
+			return too_long();
+		help = help || is_help(argv[i]);
 		words[n++] = argv[i];
 	}
-	if (help || n == 0 || strcmp(words[0], "help") == 0)
-		return print_help(n > 0 && is_known(words[0]) ? words[0] : NULL);
+	if (n == 0) {
+		(void)fprintf(stderr,
+			"vouchsafe-lab: there is no command; 'vouchsafe-lab --help' lists them\n");
+		return 2;
+	}
+	if (strcmp(words[0], "--version") == 0) {
+		(void)printf("vouchsafe-lab %s\n", PACKAGE_VERSION);
+		return 0;
+	}
+	const bool asks = strcmp(words[0], "help") == 0;
+	if (is_help(words[0]) || (asks && (n == 1 || is_help(words[1]))))
+		return print_help(NULL);
+	if (asks)
+		return is_known(words[1]) ? print_help(words[1]) : unknown_command(words[1]);
 	if (!is_known(words[0]))
+		return unknown_command(words[0]);
+	if (help)
 		return print_help(words[0]);
 	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++)
 		if (strcmp(local[i], words[0]) == 0)

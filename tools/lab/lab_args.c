@@ -45,8 +45,8 @@ lab_args_parse(const char *const *words, size_t n, const char *allowed, struct l
 		const int kind = find_allowed(allowed, word + 2, length, &stored, &stored_n);
 		const char *value = word[2 + length] == '=' ? word + 3 + length : NULL;
 		if (kind == 0 || a.n_options == LAB_OPTIONS_MAX)
-			VS_FAIL(err, USAGE, "there is no option --%.*s here", (int)length,
-				word + 2);
+			VS_FAIL(err, USAGE, "the option --%.*s is not known",
+				(int)(length < 60 ? length : 60), word + 2);
 		if (kind == 1 && value != NULL)
 			VS_FAIL(err, USAGE, "--%.*s takes no value", (int)length, word + 2);
 		if (kind == 2 && value == NULL && ++i < n)

@@ -32,7 +32,8 @@ lab_certs_issue(struct lab_vault *v, const char *name, const char *file, struct 
 	vs_rc rc = VS_OK;
 	if (version == NULL || version->pkey == NULL) {
 		rc = vs_err_put(err, VS_E_NOT_FOUND, __func__, __LINE__, 0,
-			"%s has no key %s that could have a certificate",
+			"%s has no key %s that could have a certificate; `vouchsafe-lab key list` "
+			"shows them",
 			lab_service_name((enum lab_service)v->service), name);
 	} else {
 		const struct lab_cert_spec spec = {.cn = name,

@@ -213,7 +213,8 @@ change_key(struct call *c, enum change change, struct vs_err *err)
 		}
 	pthread_mutex_unlock(&v->lock);
 	if (!there)
-		VS_FAIL(err, NOT_FOUND, "%s has no such key %s", vault_label(v), c->args.words[0]);
+		VS_FAIL(err, NOT_FOUND, "%s has no key %s; `vouchsafe-lab key list` shows them",
+			vault_label(v), c->args.words[0]);
 	return VS_OK;
 }
 
@@ -345,7 +346,9 @@ access_token(struct call *c, struct vs_err *err)
 	const char *audience = c->args.words[0];
 	unsigned life = 0;
 	if (!lab_entra_knows(audience))
-		VS_FAIL(err, USAGE, "the audience is not one of the services'");
+		VS_FAIL(err, USAGE,
+			"the audience is https://vault.azure.net, https://managedhsm.azure.net or "
+			"https://attest.azure.net");
 	VS_TRY(lab_args_number(&c->args, "life", 3599, &life, err));
 	const bool expired = lab_args_option(&c->args, "expired") != NULL;
 	VS_TRY(lab_entra_token(c->lab, LAB_ID_MACHINE, audience,
@@ -407,22 +410,49 @@ static const struct command {
 	{"status", NULL, 0, 0, "", status},
 };
 
+/* The row for these words, with what follows it taken apart. */
+static VS_RC
+find_command(const char *const *words, size_t n, struct lab_args *args, const struct command **ret,
+	struct vs_err *err)
+{
+	bool known = false;
+	for (size_t i = 0; n > 0 && i < sizeof(commands) / sizeof(commands[0]); i++) {
+		const struct command *cmd = &commands[i];
+		const size_t used = cmd->second != NULL ? 2 : 1;
+		if (strcmp(cmd->first, words[0]) != 0)
+			continue;
+		known = true;
+		if (cmd->second != NULL && (n < 2 || strcmp(cmd->second, words[1]) != 0))
+			continue;
+		VS_TRY(lab_args_parse(words + used, n - used, cmd->options, args, err));
+		if (args->n_words < cmd->min)
+			VS_FAIL(err, USAGE, "a word is missing");
+		if (args->n_words > cmd->max)
+			VS_FAIL(err, USAGE, "'%.60s' is one word too many", args->words[cmd->max]);
+		*ret = cmd;
+		return VS_OK;
+	}
+	if (known && n > 1)
+		VS_FAIL(err, USAGE, "'%.60s' is nothing it does", words[1]);
+	if (known)
+		VS_FAIL(err, USAGE, "a word is missing");
+	VS_FAIL(err, USAGE, "'%.60s' is no command", n > 0 ? words[0] : "");
+}
+
+VS_RC
+lab_cmd_check(const char *const *words, size_t n, struct vs_err *err)
+{
+	struct lab_args args = {0};
+	const struct command *cmd = NULL;
+	return find_command(words, n, &args, &cmd, err);
+}
+
 VS_RC
 lab_cmd_run(struct lab *lab, const char *cwd, const char *const *words, size_t n,
 	struct vs_buf *out, struct vs_err *err)
 {
 	struct call c = {.lab = lab, .cwd = cwd, .out = out};
-	for (size_t i = 0; n > 0 && i < sizeof(commands) / sizeof(commands[0]); i++) {
-		const struct command *cmd = &commands[i];
-		const size_t used = cmd->second != NULL ? 2 : 1;
-		if (strcmp(cmd->first, words[0]) != 0 ||
-			(cmd->second != NULL && (n < 2 || strcmp(cmd->second, words[1]) != 0)))
-			continue;
-		VS_TRY(lab_args_parse(words + used, n - used, cmd->options, &c.args, err));
-		if (c.args.n_words < cmd->min || c.args.n_words > cmd->max)
-			VS_FAIL(err, USAGE, "wrong number of words; see `vouchsafe-lab %s --help`",
-				cmd->first);
-		return cmd->run(&c, err);
-	}
-	VS_FAIL(err, USAGE, "there is no such command; see `vouchsafe-lab --help`");
+	const struct command *cmd = NULL;
+	VS_TRY(find_command(words, n, &c.args, &cmd, err));
+	return cmd->run(&c, err);
 }

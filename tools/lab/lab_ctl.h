@@ -24,6 +24,8 @@ bool lab_ctl_alive(const char *dir);
 int lab_ctl_call(const char *dir, const char *const *words, size_t n);
 
 /* One command, executed in the lab. Errors become exit codes by their category. */
+/* Whether these words are a command, before any lab is asked. Error: USAGE. */
+VS_RC lab_cmd_check(const char *const *words, size_t n, struct vs_err *err);
 VS_RC lab_cmd_run(struct lab *lab, const char *cwd, const char *const *words, size_t n,
 	struct vs_buf *out, struct vs_err *err);
 
