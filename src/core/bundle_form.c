@@ -76,7 +76,9 @@ take_last(struct vs_bytes *text, struct vs_bundle_manifest *m)
 	if (!take(text, "last", line, sizeof line) || line[0] < '1' || line[0] > '9')
 		return false;
 	m->last_seq = strtoull(line, &end, 10);
-	if (*end != ':' || strlen(end + 1) != 64 || strspn(end + 1, "0123456789abcdef") != 64)
+	/* 19 digits always fit; another number than the one that stands there is none. */
+	if (*end != ':' || end - line > 19 || strlen(end + 1) != 64 ||
+		strspn(end + 1, "0123456789abcdef") != 64)
 		return false;
 	memcpy(m->last_hash, end + 1, 65);
 	return true;

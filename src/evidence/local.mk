@@ -81,10 +81,11 @@ tests_evidence_test_mixes_SOURCES = tests/evidence/test_mixes.c $(bytes_sources)
 tests_evidence_test_mixes_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_evidence_test_mixes_LDADD = $(bytes_libs)
 EXTRA_DIST += tests/evidence/uncovered.txt tests/evidence/uncovered-hardware.txt tests/evidence/uncovered-logs.txt
-# Every byte with every value, also of the service's evidence, and the lists of uncovered bytes exactly;
-# every mix of two sets (some minutes).
-check-bytes: $(bytes_programs) tests/unit/test_service_evidence
-	@set -e; for p in $(bytes_programs); do VS_BYTES=all VS_SRCDIR='$(abs_top_srcdir)' $$p; done
+# Every byte with every value, also of the service's evidence and of release answers, and the lists of
+# uncovered bytes exactly; every mix of two sets (some minutes).
+bytes_all_programs = $(bytes_programs) tests/unit/test_keys_recorded tests/unit/test_keys_release
+check-bytes: $(bytes_all_programs) tests/unit/test_service_evidence
+	@set -e; for p in $(bytes_all_programs); do VS_BYTES=all VS_SRCDIR='$(abs_top_srcdir)' $$p; done
 	@VS_TEST_EVERY_BYTE=1 VS_SRCDIR='$(abs_top_srcdir)' tests/unit/test_service_evidence
 .PHONY: check-bytes
 TESTS += $(bytes_programs)

@@ -17,7 +17,8 @@ keys_test_libs = libvskeys.la libvsnet.la libvsjose.la libvscrypto.la libvsproto
 
 check_PROGRAMS += tests/unit/test_keys_release
 tests_unit_test_keys_release_SOURCES = tests/unit/test_keys_release.c tests/unit/releasekit.c \
-	tests/unit/releasekit.h tests/unit/netkit.c tests/unit/netkit.h
+	tests/unit/releasekit.h tests/unit/netkit.c tests/unit/netkit.h \
+	tests/evidence/bytes.c tests/evidence/bytes.h tests/evidence/data.c tests/evidence/data.h
 tests_unit_test_keys_release_CPPFLAGS = $(TEST_CPPFLAGS) $(SSL_CFLAGS)
 tests_unit_test_keys_release_LDADD = $(keys_test_libs)
 TESTS += tests/unit/test_keys_release
@@ -59,7 +60,8 @@ TESTS += tests/unit/test_keys_catalog
 
 check_PROGRAMS += tests/unit/test_keys_recorded
 tests_unit_test_keys_recorded_SOURCES = tests/unit/test_keys_recorded.c tests/unit/releasekit.c \
-	tests/unit/releasekit.h tests/unit/netkit.c tests/unit/netkit.h
+	tests/unit/releasekit.h tests/unit/netkit.c tests/unit/netkit.h \
+	tests/evidence/bytes.c tests/evidence/bytes.h tests/evidence/data.c tests/evidence/data.h
 tests_unit_test_keys_recorded_CPPFLAGS = $(TEST_CPPFLAGS) $(SSL_CFLAGS)
 tests_unit_test_keys_recorded_LDADD = $(keys_test_libs)
 TESTS += tests/unit/test_keys_recorded

@@ -19,7 +19,7 @@
 /* Is what has the changed byte in it still accepted, or as much of it as was before? */
 typedef bool bytes_accepts_fn(void *arg);
 
-/* list: below tests/evidence. Say which seed it is. */
+/* list: below tests/evidence; NULL: every byte is covered. Says which seed it is. */
 void bytes_open(const char *list);
 /* Try n bytes at p. sample: how many without VS_BYTES. The part is accepted as it is, before and
  * after. */
