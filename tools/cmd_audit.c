@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -53,8 +54,9 @@ static bool
 parse_checkpoint(const char *text, struct vs_audit_checkpoint *ret)
 {
 	char *end = NULL;
+	errno = 0;
 	ret->seq = strtoull(text, &end, 10);
-	if (end == text || *end != ':' || strlen(end + 1) != 64 ||
+	if (text[0] < '1' || text[0] > '9' || errno != 0 || *end != ':' || strlen(end + 1) != 64 ||
 		strspn(end + 1, "0123456789abcdef") != 64)
 		return false;
 	memcpy(ret->hash, end + 1, 65);

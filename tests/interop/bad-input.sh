@@ -59,6 +59,11 @@ for t in 5 5x -1 1e3 '' 99999h; do
 	bad 'unit' status --watch --interval "$t"
 done
 bad 'no row' doctor --row nothing
+# Number 0 would be no checkpoint at all, and the end of the log would pass for unproven.
+zeros=$(printf '%064d' 0)
+for c in 0 00 -1 +7 ' 7' 99999999999999999999; do
+	bad 'a checkpoint is' audit verify --checkpoint "$c:$zeros" "$T/none.log"
+done
 ok "$N wrong command lines"
 
 note "files"
