@@ -127,37 +127,12 @@ vs_doc_roots(struct vs_doc *d, struct vs_doc_token *t, struct vs_doc_result *r)
 
 /* ---- settings that weaken -------------------------------------------------------------------- */
 
-static void
-add_word(char *out, size_t out_size, const char *fmt, const char *arg)
-{
-	const size_t n = strlen(out);
-	if (n + 1 < out_size) {
-		(void)snprintf(out + n, out_size - n, "%s", n ? "; " : "");
-		const size_t m = strlen(out);
-		(void)snprintf(out + m, out_size - m, "%s%s", fmt, arg);
-	}
-}
-
 void
 vs_doc_weakened(struct vs_doc *d, struct vs_doc_token *t, struct vs_doc_result *r)
 {
-	const struct vs_conf *c = d->w.conf;
-	char list[900] = "";
+	char list[VS_CONF_WEAKENED_MAX];
 	(void)t;
-	if (!c->audit_required)
-		add_word(list, sizeof list, "audit = best-effort", "");
-	if (c->proxy)
-		add_word(list, sizeof list, "all services through a proxy: ", c->proxy);
-	for (size_t i = 0; i < c->n_tokens; i++) {
-		if (c->tokens[i].raw_rsa)
-			add_word(list, sizeof list, "raw-rsa = yes in ", c->tokens[i].label);
-		if (c->tokens[i].allowed_tcb & ~(UINT32_C(1) << VS_CONF_TCB_UP_TO_DATE))
-			add_word(list, sizeof list, "allowed-tcb beyond UpToDate in ",
-				c->tokens[i].label);
-		if (c->tokens[i].pcr_mask == 0)
-			add_word(list, sizeof list, "no PCRs in ", c->tokens[i].label);
-	}
-	if (*list)
+	if (*vs_conf_weakened(d->w.conf, list, sizeof list))
 		vs_doc_warn(r, "%s", list);
 	else
 		vs_doc_good(r, "none");

@@ -119,6 +119,13 @@ vs_conf_parse(const char *path, struct vs_bytes text, struct vs_conf **ret, stru
 void vs_conf_free(struct vs_conf *conf);
 /* NULL when there is no such token. */
 const struct vs_conf_token *vs_conf_token_find(const struct vs_conf *conf, const char *label);
+
+enum { VS_CONF_WEAKENED_MAX = 6144 };
+/*
+ * The settings that protect less than the defaults do, in words with "; " between; empty when there
+ * is none. Cut to fit. Returns out.
+ */
+char *vs_conf_weakened(const struct vs_conf *conf, char *out, size_t out_size);
 /* VOUCHSAFE_CONF by secure_getenv, else the compiled-in path. */
 const char *vs_conf_default_path(void);
 

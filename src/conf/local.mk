@@ -5,6 +5,7 @@ libvsconf_la_SOURCES = \
 	%D%/check.c %D%/check.h \
 	%D%/table.c %D%/table.h \
 	%D%/value.c %D%/value.h \
+	%D%/weak.c \
 	%D%/policy.c %D%/policy_eval.c %D%/policy_form.c %D%/policy.h %D%/policy_tree.h
 
 check_PROGRAMS += tests/unit/test_conf

@@ -114,7 +114,7 @@ vs_record_start(struct vs_core *core, bool private_agent, struct vs_err *err)
 	struct vs_audit *audit = NULL;
 	struct vs_audit_rec *rec = NULL;
 	struct vs_err local = {0};
-	char hex[65];
+	char hex[65], weakened[VS_CONF_WEAKENED_MAX];
 	vs_rc rc = begin(core, "start", NULL, NULL, vs_who_self(), &audit, &rec, &local);
 	if (rec) {
 		vs_hex_str(conf->sha256, sizeof conf->sha256, hex, sizeof hex);
@@ -124,6 +124,8 @@ vs_record_start(struct vs_core *core, bool private_agent, struct vs_err *err)
 		vs_audit_bool(rec, "private", private_agent);
 		vs_audit_bool(rec, "audit-required", conf->audit_required);
 		vs_audit_bool(rec, "memory-locked", vs_arena_locked(vs_core_arena(core)));
+		vs_conf_weakened(conf, weakened, sizeof weakened);
+		vs_audit_str(rec, "weakened", *weakened ? weakened : "none");
 		for (size_t i = 0; i < conf->n_tokens; i++)
 			say_policy(rec, &conf->tokens[i], i);
 		rc = commit(core, audit, rec, &local);

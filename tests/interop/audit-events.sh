@@ -63,6 +63,7 @@ PY
 lease_of 4s
 global_setting 'refusal-hold = 300ms'
 sed -i "s/^audit-log .*/&\naudit-checkpoint = tpm/" "$VOUCHSAFE_CONF"
+sed -i '/^\[token lab-hsm\]/a raw-rsa = yes' "$VOUCHSAFE_CONF"
 CONF_SHA=$(openssl dgst -sha256 -r "$VOUCHSAFE_CONF" | cut -c1-64)
 POLICY_SHA=$(openssl dgst -sha256 -r "$D/policy.json" | cut -c1-64)
 
@@ -73,6 +74,7 @@ expect "find ec256 = CKR_OK found"
 for _ in 1 2 3 4 5 6 7; do expect "sign ecdsa = CKR_OK 64"; done
 event start "the start: configuration and its hash, mode" \
 	"r['config-sha256'] == '$CONF_SHA' and r['mode'] == 'lab' and r['config'] == '$VOUCHSAFE_CONF' and r['lab'] and not r['private']"
+event start "which settings weaken the defaults" "r['weakened'] == 'raw-rsa = yes in lab-hsm'"
 event start "each policy with its hash" "r['policy-1'] == 'lab-vault $POLICY_SHA' and r['policy-2'].startswith('lab-hsm ')"
 event attempt "the grant: every check, token, lease, who asked" \
 	"r['result'] == 'granted' and r['kind'] == 'need' and every(r, True) and len(r['checks']) > 15 and r['pid'] == $CLIENT_PID and r['uid'] == $(id -u) and r['lease-s'] > 0 and sha(r['token-sha256']) and sha(r['policy-sha256']) and r['accepted'] and r['issuer'] and r['request-id'] and len(r['lease']) == 32"

@@ -318,6 +318,37 @@ knows_loopback_from_look_alikes(void **state)
 		assert_false(vs_origin_is_loopback(no[i]));
 }
 
+static void
+names_each_setting_that_weakens(void **state)
+{
+	static const struct {
+		const char *text, *words;
+	} cases[] = {
+		{HEAD, ""},
+		{HEAD "pcrs = 0-7, 11-14\n", ""},
+		{HEAD "pcrs = 0-6\n", "pcrs without 0-7 in data-keys"},
+		{HEAD "pcrs = 16\n", "pcrs without 0-7 in data-keys"},
+		{HEAD "raw-rsa = yes\n", "raw-rsa = yes in data-keys"},
+		{HEAD "allowed-tcb = UpToDate, OutOfDate\n",
+			"allowed-tcb beyond UpToDate in data-keys"},
+		{"[global]\naudit = best-effort\naudit-checkpoint = off\n"
+		 "proxy = http://proxy.example:3128\n" HEAD,
+			"audit = best-effort; audit-checkpoint = off; all services through a "
+			"proxy: "
+			"http://proxy.example:3128"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct vs_err err = {0};
+		struct vs_conf *c = NULL;
+		char words[VS_CONF_WEAKENED_MAX], tiny[8];
+		assert_ok(parse(cases[i].text, &c, &err), &err);
+		assert_string_equal(vs_conf_weakened(c, words, sizeof words), cases[i].words);
+		assert_true(strlen(vs_conf_weakened(c, tiny, sizeof tiny)) < sizeof tiny);
+		vs_conf_free(c);
+	}
+}
+
 int
 main(void)
 {
@@ -330,6 +361,7 @@ main(void)
 		cmocka_unit_test(takes_what_is_said_about_collateral_and_measured_files),
 		cmocka_unit_test(takes_measurements_of_either_length_in_either_case),
 		cmocka_unit_test(knows_loopback_from_look_alikes),
+		cmocka_unit_test(names_each_setting_that_weakens),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
