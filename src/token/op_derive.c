@@ -30,7 +30,7 @@ salt_key(struct vs_session *s, struct vs_params *p, struct vs_pkey **ret)
 		return CKR_OK;
 	VS_CLEANUP(vs_make_object_done)
 	struct vs_object *o = vs_session_object(s, p->hkdf_salt_key);
-	if (o == NULL)
+	if (o == NULL || !((1u << o->kind) & VS_K_KEYS))
 		return CKR_KEY_HANDLE_INVALID;
 	struct vs_pkey *key = atomic_load(&o->pkey);
 	if (vs_object_is_token(o) || key == NULL || vs_pkey_octets(key).p == NULL ||

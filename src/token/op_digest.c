@@ -108,8 +108,10 @@ vs_op_digest_key(struct vs_session *s, CK_OBJECT_HANDLE key)
 	if (!vs_op_active(s, VS_OP_DIGEST))
 		return CKR_OPERATION_NOT_INITIALIZED;
 	struct vs_object *o = vs_session_object(s, key);
-	if (o == NULL)
+	if (o == NULL || !((1u << o->kind) & VS_K_KEYS)) {
+		vs_object_unref(o);
 		return CKR_KEY_HANDLE_INVALID;
+	}
 	struct vs_value v = {0};
 	const bool secret = ((1u << o->kind) & VS_K_SECRET) && !vs_object_is_token(o);
 	CK_RV rv = CKR_KEY_INDIGESTIBLE;

@@ -174,8 +174,11 @@ vs_op_find(struct vs_session *s, struct vs_op *op, CK_OBJECT_HANDLE h, CK_ATTRIB
 {
 	if (!same_object(s, op, h)) {
 		struct vs_object *o = vs_session_object(s, h);
-		if (o == NULL)
+		/* Nor is the handle of what is no key one of a key (PKCS#11 3.0 section 5.1.6). */
+		if (o == NULL || !((1u << o->kind) & VS_K_KEYS)) {
+			vs_object_unref(o);
 			return bad_handle;
+		}
 		drop_key(op);
 		vs_object_unref(op->object);
 		op->object = o;

@@ -31,7 +31,7 @@ wrappable(struct vs_session *s, const struct vs_op *op, CK_OBJECT_HANDLE h, stru
 	struct vs_secret *ret)
 {
 	VS_CLEANUP(vs_make_object_done) struct vs_object *o = vs_session_object(s, h);
-	if (o == NULL)
+	if (o == NULL || !((1u << o->kind) & VS_K_KEYS))
 		return CKR_KEY_HANDLE_INVALID;
 	if (!((1u << o->kind) & (VS_K_SECRET | VS_K_PRIV)))
 		return CKR_KEY_NOT_WRAPPABLE;
@@ -245,6 +245,17 @@ even_out(const struct vs_op *op, const struct vs_tmpl *t, struct vs_arena *arena
 	return CKR_OK;
 }
 
+/*
+ * Is there a key whose wrapping has this length? Everybody knows it, so it is said apart from what is
+ * only known when it is unwrapped; 5.1.6 wants it said first.
+ */
+static bool
+length_can_be(const struct vs_op *op, size_t n)
+{
+	const enum vs_wrap_mode mode = (enum vs_wrap_mode)op->row->wrap;
+	return mode == VS_WRAP_NONE || (n > 8 && vs_wrap_size(mode, n - 8) == n);
+}
+
 /* What kind of key it is has to be said, by the caller or by the unwrapping key. */
 static VS_CK
 is_complete(const struct vs_tmpl *t)
@@ -292,6 +303,8 @@ vs_op_unwrap(struct vs_session *s, const void *mechanism, CK_OBJECT_HANDLE unwra
 		CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT));
 	VS_CK_TRY(vs_nested_merge(op->object, CKA_UNWRAP_TEMPLATE, &t, &all));
 	VS_CK_TRY(is_complete(&all.t));
+	if (!length_can_be(op, in_n))
+		return CKR_WRAPPED_KEY_LEN_RANGE;
 	VS_CK_TRY(vs_op_open(s, op));
 	VS_CK_TRY(vs_op_allowed(s, op));
 	const vs_rc rc = unwrap(op, (struct vs_bytes){in, in_n}, m.arena, &octets, NULL);

@@ -70,7 +70,7 @@ bad_arguments_never_open_the_gate(void **state)
 	assert_rv(C_SignInit(s, MECH(CKM_RSA_PKCS), p11_find(s, CKO_PUBLIC_KEY, "rsa2048")),
 		CKR_KEY_TYPE_INCONSISTENT);
 	assert_rv(C_SignInit(s, MECH(CKM_RSA_PKCS), p11_find(s, CKO_CERTIFICATE, "rsa2048")),
-		CKR_KEY_TYPE_INCONSISTENT);
+		CKR_KEY_HANDLE_INVALID);
 	assert_rv(C_SignInit(s, MECH(CKM_RSA_PKCS_PSS), rsa), CKR_MECHANISM_PARAM_INVALID);
 	assert_true(C_SignInit(s, MECH_P(CKM_RSA_PKCS_PSS, pss), rsa) != CKR_OK);
 	assert_rv(C_DecryptInit(s, MECH(CKM_RSA_PKCS), only), CKR_KEY_FUNCTION_NOT_PERMITTED);

@@ -117,7 +117,7 @@ certificates_are_objects_too(void **state)
 	assert_rv_ok(C_GetAttributeValue(s, h, &a, 1));
 	assert_memory_equal(kcv, sha1, 3);
 	assert_int_equal(p11_find(s, CKO_CERTIFICATE, "mine"), h);
-	assert_rv(C_SignInit(s, MECH(CKM_RSA_PKCS), h), CKR_KEY_TYPE_INCONSISTENT);
+	assert_rv(C_SignInit(s, MECH(CKM_RSA_PKCS), h), CKR_KEY_HANDLE_INVALID);
 	/* Without its type, its subject or its value it is none; another type is unknown. */
 	for (CK_ULONG i = 1; i < 4; i++) {
 		const CK_ATTRIBUTE saved = t[i];
@@ -296,6 +296,41 @@ calls_that_only_refuse_say_it_exactly(void **state)
 		CKR_UNWRAPPING_KEY_HANDLE_INVALID);
 }
 
+/* 5.1.6: a handle of what is no key; and a length that cannot be, before a value that cannot be. */
+static void
+codes_go_before_others_as_the_standard_says(void **state)
+{
+	CK_OBJECT_HANDLE data = 0, h = 0;
+	CK_ULONG n = 64;
+	uint8_t out[64];
+	CK_ATTRIBUTE d[] = {ATTR(CKA_CLASS, data_class), BYTES(CKA_VALUE, octets, 16)};
+	CK_ATTRIBUTE t[] = {ATTR(CKA_CLASS, secret_class), ATTR(CKA_KEY_TYPE, aes_type)};
+	CK_MECHANISM kwp = {CKM_AES_KEY_WRAP_KWP, NULL, 0}, kw = {CKM_AES_KEY_WRAP, NULL, 0};
+	CK_HKDF_PARAMS p = {.bExpand = CK_TRUE, .prfHashMechanism = CKM_SHA256};
+	(void)state;
+	const CK_OBJECT_HANDLE wrap = flagged(CKA_WRAP, CK_TRUE);
+	const CK_OBJECT_HANDLE unwrap = flagged(CKA_UNWRAP, CK_TRUE);
+	assert_rv_ok(C_CreateObject(s, d, COUNT(d), &data));
+	assert_rv(C_EncryptInit(s, MECH(CKM_AES_ECB), data), CKR_KEY_HANDLE_INVALID);
+	assert_rv(C_MessageSignInit(s, MECH(CKM_SHA256_HMAC), data), CKR_KEY_HANDLE_INVALID);
+	assert_rv(
+		C_DeriveKey(s, MECH_P(CKM_HKDF_DERIVE, p), data, t, 2, &h), CKR_KEY_HANDLE_INVALID);
+	assert_rv(C_WrapKey(s, &kwp, data, wrap, out, &n), CKR_WRAPPING_KEY_HANDLE_INVALID);
+	assert_rv(C_WrapKey(s, &kwp, wrap, data, out, &n), CKR_KEY_HANDLE_INVALID);
+	assert_rv(C_UnwrapKey(s, &kwp, data, out, 24, t, 2, &h), CKR_UNWRAPPING_KEY_HANDLE_INVALID);
+	assert_rv_ok(C_DigestInit(s, MECH(CKM_SHA256)));
+	assert_rv(C_DigestKey(s, data), CKR_KEY_HANDLE_INVALID);
+	assert_rv_ok(C_DigestKey(s, wrap));
+	assert_rv_ok(C_WrapKey(s, &kwp, wrap, wrap, out, &n));
+	assert_rv_ok(C_UnwrapKey(s, &kwp, unwrap, out, n, t, 2, &h));
+	for (CK_ULONG cut = 1; cut <= n; cut++)
+		assert_rv(C_UnwrapKey(s, &kwp, unwrap, out, n - cut, t, 2, &h),
+			cut % 8 == 0 && n - cut >= 16 ? CKR_WRAPPED_KEY_INVALID
+						      : CKR_WRAPPED_KEY_LEN_RANGE);
+	assert_rv(C_UnwrapKey(s, &kw, unwrap, out, 16, t, 2, &h), CKR_WRAPPED_KEY_LEN_RANGE);
+	assert_rv(C_UnwrapKey(s, &kw, unwrap, out, 24, t, 2, &h), CKR_WRAPPED_KEY_INVALID);
+}
+
 int
 main(void)
 {
@@ -308,6 +343,7 @@ main(void)
 		T(what_the_token_says_of_a_key_cannot_be_given),
 		T(derived_keys_have_the_history_of_their_base),
 		T(calls_that_only_refuse_say_it_exactly),
+		T(codes_go_before_others_as_the_standard_says),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
