@@ -9,8 +9,10 @@ tests_fuzz_calls_pkcs11_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -no-un
 	-Wl,-Bsymbolic -rpath /nowhere -Wl,--version-script=$(srcdir)/tests/fuzz/calls.map
 tests_fuzz_calls_pkcs11_la_LIBADD = tests/module/libfakemodule.la $(fake_libs)
 fuzz_calls_programs = tests/fuzz/fuzz_calls
-tests_fuzz_fuzz_calls_SOURCES = %D%/fuzz_calls.c %D%/calls_play.c %D%/calls_ops.c %D%/calls_model.c
-tests_fuzz_fuzz_calls_CPPFLAGS = $(fake_cppflags)
+tests_fuzz_fuzz_calls_SOURCES = $(fuzz_main) %D%/fuzz_calls.c %D%/calls_play.c %D%/calls_ops.c %D%/calls_message.c \
+	%D%/calls_dual.c %D%/calls_keys.c %D%/calls_make.c %D%/calls_model.c %D%/calls_plain.c
+# It has more to do than to replay, so main() is its own.
+tests_fuzz_fuzz_calls_CPPFLAGS = $(fake_cppflags) -DFUZZ_OWN_MAIN
 tests_fuzz_fuzz_calls_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 tests_fuzz_fuzz_calls_LDADD = $(CRYPTO_LIBS) -ldl
 EXTRA_tests_fuzz_fuzz_calls_DEPENDENCIES = %D%/calls-pkcs11.la

@@ -90,30 +90,76 @@ calls_end(struct calls_op *op, CK_RV rv)
 	op->in_n = op->out_n = 0;
 }
 
-bool
-calls_mech_fits(enum calls_kind kind, CK_MECHANISM_TYPE mech, bool aes)
+unsigned
+calls_types(enum calls_kind kind, CK_MECHANISM_TYPE mech)
 {
+	const bool aes = mech == CKM_AES_ECB || mech == CKM_AES_CBC || mech == CKM_AES_CBC_PAD;
 	switch (kind) {
-	case CALLS_DIGEST: return mech == CKM_SHA256;
+	case CALLS_DIGEST: return mech == CKM_SHA256 ? ~0U : 0;
 	case CALLS_SIGN:
-	case CALLS_VERIFY: return mech == CKM_SHA256_HMAC && !aes;
+	case CALLS_VERIFY:
+	case CALLS_MSG_SIGN:
+	case CALLS_MSG_VERIFY: return mech == CKM_SHA256_HMAC ? CALLS_T(GENERIC) : 0;
 	case CALLS_ENCRYPT:
-	case CALLS_DECRYPT:
-		return aes &&
-			(mech == CKM_AES_ECB || mech == CKM_AES_CBC || mech == CKM_AES_CBC_PAD);
+	case CALLS_DECRYPT: return aes ? CALLS_T(AES) : 0;
+	case CALLS_MSG_ENCRYPT:
+	case CALLS_MSG_DECRYPT: return mech == CKM_AES_GCM ? CALLS_T(AES) : 0;
+	case CALLS_SIGN_RECOVER: return mech == CKM_RSA_PKCS ? CALLS_T(RSA_PRIVATE) : 0;
+	case CALLS_VERIFY_RECOVER: return mech == CKM_RSA_PKCS ? CALLS_T(RSA_PUBLIC) : 0;
 	case CALLS_KINDS: break;
 	}
-	return false;
+	return 0;
+}
+
+unsigned
+calls_use_for(enum calls_kind kind)
+{
+	static const unsigned uses[CALLS_KINDS] = {
+		[CALLS_ENCRYPT] = CALLS_MAY_ENCRYPT,
+		[CALLS_DECRYPT] = CALLS_MAY_DECRYPT,
+		[CALLS_SIGN] = CALLS_MAY_SIGN,
+		[CALLS_VERIFY] = CALLS_MAY_VERIFY,
+		[CALLS_SIGN_RECOVER] = CALLS_MAY_RECOVER,
+		[CALLS_VERIFY_RECOVER] = CALLS_MAY_RECOVER,
+		[CALLS_MSG_ENCRYPT] = CALLS_MAY_ENCRYPT,
+		[CALLS_MSG_DECRYPT] = CALLS_MAY_DECRYPT,
+		[CALLS_MSG_SIGN] = CALLS_MAY_SIGN,
+		[CALLS_MSG_VERIFY] = CALLS_MAY_VERIFY,
+	};
+	return uses[kind];
+}
+
+void
+calls_judge_key(struct calls_want *w, const struct calls_key *k, unsigned types, unsigned use,
+	CK_RV bad_handle, CK_RV bad_type)
+{
+	const bool other = !(types & (1U << k->type)) && calls_broken != CALLS_BREAK_TYPE;
+	const bool pair = (types & (CALLS_T(RSA_PRIVATE) | CALLS_T(RSA_PUBLIC))) &&
+		(k->type == CALLS_RSA_PRIVATE || k->type == CALLS_RSA_PUBLIC);
+	/* 5.1.6: the handle of an object that is no key is not valid for one. */
+	if (k->type == CALLS_DATA) {
+		calls_fault(w, true, bad_handle);
+		return;
+	}
+	calls_fault(w, other, bad_type);
+	/* The type goes before the use; the other half of a pair is of the right type, too. */
+	if (!other || pair)
+		calls_fault(w, !(k->may & use) && calls_broken != CALLS_BREAK_USE,
+			CKR_KEY_FUNCTION_NOT_PERMITTED);
 }
 
 static bool
 cipher(const struct calls_op *op, bool encrypt, uint8_t *out, size_t *n, CK_RV *fault)
 {
 	const bool pad = op->mech == CKM_AES_CBC_PAD && calls_broken != CALLS_BREAK_PAD;
-	const EVP_CIPHER *c = op->key.n == 16 ? EVP_aes_128_cbc() : EVP_aes_256_cbc();
+	const EVP_CIPHER *c = op->key.n == 16 ? EVP_aes_128_cbc()
+		: op->key.n == 24             ? EVP_aes_192_cbc()
+					      : EVP_aes_256_cbc();
 	int a = 0, b = 0;
 	if (op->mech == CKM_AES_ECB)
-		c = op->key.n == 16 ? EVP_aes_128_ecb() : EVP_aes_256_ecb();
+		c = op->key.n == 16       ? EVP_aes_128_ecb()
+			: op->key.n == 24 ? EVP_aes_192_ecb()
+					  : EVP_aes_256_ecb();
 	if ((!pad || !encrypt) && (op->in_n % 16 != 0 || (pad && op->in_n == 0))) {
 		*fault = encrypt ? CKR_DATA_LEN_RANGE : CKR_ENCRYPTED_DATA_LEN_RANGE;
 		return false;
@@ -139,11 +185,17 @@ calls_result(enum calls_kind kind, const struct calls_op *op, uint8_t *out, size
 		return EVP_Digest(op->in, op->in_n, out, &got, EVP_sha256(), NULL) == 1;
 	case CALLS_SIGN:
 	case CALLS_VERIFY:
+	case CALLS_MSG_SIGN:
+	case CALLS_MSG_VERIFY:
 		*n = 32;
 		return HMAC(EVP_sha256(), op->key.value, (int)op->key.n, op->in, op->in_n, out,
 			       &got) != NULL;
 	case CALLS_ENCRYPT:
 	case CALLS_DECRYPT: return cipher(op, kind == CALLS_ENCRYPT, out, n, fault);
+	case CALLS_SIGN_RECOVER:
+	case CALLS_VERIFY_RECOVER:
+	case CALLS_MSG_ENCRYPT:
+	case CALLS_MSG_DECRYPT:
 	case CALLS_KINDS: break;
 	}
 	return false;

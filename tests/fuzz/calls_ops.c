@@ -5,35 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where one call's input and output live: exact allocations, so that a sanitizer sees the edge. */
-struct step {
-	struct calls_run *r;
-	enum calls_kind kind;
-	struct calls_op *op;
-	CK_SESSION_HANDLE s;
-	unsigned session; /* its index; CALLS_SESSIONS: none */
-	struct calls_want w;
-	uint8_t *in, *out;
-	size_t in_n, need, cap;
-	CK_ULONG out_n;
-	bool query, no_len, is_short;
-	uint8_t expect[CALLS_TEXT_MAX + 64];
-};
-
-static void
-step_done(struct step *t)
+void
+calls_step_done(struct calls_step *t)
 {
 	free(t->in);
 	free(t->out);
 	t->in = t->out = NULL;
 }
 
-static void
-step_start(struct step *t, struct calls_run *r, enum calls_kind kind, bool has_in)
+void
+calls_step_start(struct calls_step *t, struct calls_run *r, enum calls_kind kind, bool has_in)
 {
 	static const size_t sizes[] = {0, 1, 15, 16, 17, 31, 32, 33, 48, 64, 100};
 	static struct calls_op none;
-	*t = (struct step){.r = r, .kind = kind};
+	*t = (struct calls_step){.r = r, .kind = kind};
 	t->s = calls_session_handle(r, &t->session, &t->w);
 	none = (struct calls_op){0};
 	t->op = t->session < CALLS_SESSIONS ? &r->m.s[t->session].op[kind] : &none;
@@ -51,9 +36,8 @@ step_start(struct step *t, struct calls_run *r, enum calls_kind kind, bool has_i
 	calls_fault(&t->w, t->in == NULL, CKR_ARGUMENTS_BAD);
 }
 
-/* Nothing, too little, just enough, or more. */
-static void
-choose_room(struct step *t)
+void
+calls_choose_room(struct calls_step *t)
 {
 	const unsigned how = calls_draw(&t->r->in, 8);
 	t->query = how == 0;
@@ -70,18 +54,23 @@ choose_room(struct step *t)
 	calls_fault(&t->w, t->no_len, CKR_ARGUMENTS_BAD);
 }
 
-/* Has the lease of the key ended under the operation? */
-static bool
-stopped(const struct step *t)
+bool
+calls_stopped(const struct calls_run *r, const struct calls_op *op)
 {
-	return t->op->key.token && (!t->r->m.lease || t->op->lease_no != t->r->m.lease_no) &&
-		calls_broken != CALLS_BREAK_LEASE;
+	return op->key.token && op->key.type != CALLS_RSA_PUBLIC &&
+		(!r->m.lease || op->lease_no != r->m.lease_no) && calls_broken != CALLS_BREAK_LEASE;
+}
+
+static bool
+stopped(const struct calls_step *t)
+{
+	return calls_stopped(t->r, t->op);
 }
 
 /* ---- Init ------------------------------------------------------------------------------------ */
 
 static CK_RV
-call_init(struct step *t, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
+call_init(struct calls_step *t, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
 {
 	CK_FUNCTION_LIST_3_0 *f = t->r->f;
 	switch (t->kind) {
@@ -90,55 +79,71 @@ call_init(struct step *t, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
 	case CALLS_SIGN: return f->C_SignInit(t->s, m, key);
 	case CALLS_VERIFY: return f->C_VerifyInit(t->s, m, key);
 	case CALLS_DIGEST: return f->C_DigestInit(t->s, m);
+	case CALLS_SIGN_RECOVER: return f->C_SignRecoverInit(t->s, m, key);
+	case CALLS_VERIFY_RECOVER: return f->C_VerifyRecoverInit(t->s, m, key);
+	case CALLS_MSG_ENCRYPT: return f->C_MessageEncryptInit(t->s, m, key);
+	case CALLS_MSG_DECRYPT: return f->C_MessageDecryptInit(t->s, m, key);
+	case CALLS_MSG_SIGN: return f->C_MessageSignInit(t->s, m, key);
+	case CALLS_MSG_VERIFY: return f->C_MessageVerifyInit(t->s, m, key);
 	case CALLS_KINDS: break;
 	}
 	return CKR_GENERAL_ERROR;
 }
 
 static CK_MECHANISM_TYPE
-choose_mechanism(struct step *t)
+choose_mechanism(struct calls_step *t)
 {
 	static const CK_MECHANISM_TYPE any[] = {CKM_SHA256, CKM_SHA256_HMAC, CKM_AES_ECB,
 		CKM_AES_CBC, CKM_AES_CBC_PAD, CKM_RSA_PKCS_KEY_PAIR_GEN, 0x80001234UL};
 	static const CK_MECHANISM_TYPE aes[] = {CKM_AES_ECB, CKM_AES_CBC, CKM_AES_CBC_PAD};
 	if (calls_draw(&t->r->in, 12) == 0)
 		return any[calls_draw(&t->r->in, 7)];
-	if (t->kind == CALLS_DIGEST)
-		return CKM_SHA256;
-	if (t->kind == CALLS_SIGN || t->kind == CALLS_VERIFY)
-		return CKM_SHA256_HMAC;
+	switch (t->kind) {
+	case CALLS_DIGEST: return CKM_SHA256;
+	case CALLS_SIGN:
+	case CALLS_VERIFY:
+	case CALLS_MSG_SIGN:
+	case CALLS_MSG_VERIFY: return CKM_SHA256_HMAC;
+	case CALLS_SIGN_RECOVER:
+	case CALLS_VERIFY_RECOVER: return CKM_RSA_PKCS;
+	case CALLS_MSG_ENCRYPT:
+	case CALLS_MSG_DECRYPT: return CKM_AES_GCM;
+	case CALLS_ENCRYPT:
+	case CALLS_DECRYPT:
+	case CALLS_KINDS: break;
+	}
 	return aes[calls_draw(&t->r->in, 3)];
 }
 
 /* What is wrong with mechanism, parameter and key. */
 static void
-judge_init(struct step *t, const CK_MECHANISM *m, unsigned key, CK_ULONG iv_n)
+judge_init(struct calls_step *t, const CK_MECHANISM *m, unsigned key, CK_ULONG iv_n)
 {
 	const struct calls_model *model = &t->r->m;
-	const bool as_aes = calls_mech_fits(t->kind, m->mechanism, true);
-	const bool fits = as_aes || calls_mech_fits(t->kind, m->mechanism, false);
+	const unsigned types = calls_types(t->kind, m->mechanism);
 	const bool iv = m->mechanism == CKM_AES_CBC || m->mechanism == CKM_AES_CBC_PAD;
-	calls_fault(&t->w, !fits, CKR_MECHANISM_INVALID);
+	calls_fault(&t->w, types == 0, CKR_MECHANISM_INVALID);
 	calls_fault(&t->w, iv && iv_n != 16, CKR_MECHANISM_PARAM_INVALID);
 	if (t->kind == CALLS_DIGEST)
 		return;
 	calls_fault(&t->w, key == CALLS_KEYS, CKR_KEY_HANDLE_INVALID);
-	if (key == CALLS_KEYS || !fits)
+	if (key == CALLS_KEYS || types == 0)
 		return;
 	const struct calls_key *k = &model->key[key];
-	calls_fault(&t->w, k->aes != as_aes, CKR_KEY_TYPE_INCONSISTENT);
-	calls_fault(&t->w, !k->may[t->kind], CKR_KEY_FUNCTION_NOT_PERMITTED);
+	calls_judge_key(&t->w, k, types, calls_use_for(t->kind), CKR_KEY_HANDLE_INVALID,
+		CKR_KEY_TYPE_INCONSISTENT);
 	if (t->w.n == 0)
-		calls_fault(
-			&t->w, k->token && !model->lease && model->refuses, CKR_FUNCTION_REJECTED);
+		calls_fault(&t->w,
+			k->token && k->type != CALLS_RSA_PUBLIC && !model->lease && model->refuses,
+			CKR_FUNCTION_REJECTED);
 }
 
 static void
 do_init(struct calls_run *r, enum calls_kind kind)
 {
-	struct step t;
+	struct calls_step t;
 	unsigned key = CALLS_KEYS;
-	step_start(&t, r, kind, false);
+	calls_step_start(&t, r, kind, false);
 	uint8_t iv[16];
 	for (size_t i = 0; i < sizeof iv; i++)
 		iv[i] = (uint8_t)calls_draw(&r->in, 256);
@@ -146,7 +151,8 @@ do_init(struct calls_run *r, enum calls_kind kind)
 	CK_MECHANISM m = {choose_mechanism(&t), NULL, 0};
 	if (m.mechanism == CKM_AES_CBC || m.mechanism == CKM_AES_CBC_PAD)
 		m = (CK_MECHANISM){m.mechanism, iv, iv_n};
-	const CK_OBJECT_HANDLE h = calls_key_handle(r, t.session, &key);
+	const CK_OBJECT_HANDLE h =
+		calls_key_handle(r, t.session, calls_types(kind, m.mechanism), &key);
 	const bool none = calls_draw(&r->in, 16) == 0;
 	const bool active = t.op->phase != CALLS_IDLE;
 	if (none) /* 3.0: no mechanism ends an operation */
@@ -163,11 +169,11 @@ do_init(struct calls_run *r, enum calls_kind kind)
 		memcpy(t.op->iv, iv, sizeof iv);
 		if (kind != CALLS_DIGEST)
 			t.op->key = r->m.key[key];
-		if (t.op->key.token && !r->m.lease)
+		if (t.op->key.token && kind != CALLS_VERIFY_RECOVER && !r->m.lease)
 			r->m.lease = r->m.page_is_ours = true;
 		t.op->lease_no = r->m.lease_no;
 	}
-	step_done(&t);
+	calls_step_done(&t);
 }
 
 /* ---- one call, parts, the last part ------------------------------------------------------------
@@ -176,7 +182,7 @@ do_init(struct calls_run *r, enum calls_kind kind)
 enum part { ONE, UPDATE, FINAL };
 
 static CK_RV
-call_part(struct step *t, enum part part)
+call_part(struct calls_step *t, enum part part)
 {
 	CK_FUNCTION_LIST_3_0 *f = t->r->f;
 	CK_BYTE *out = t->query ? NULL : t->out;
@@ -201,41 +207,44 @@ call_part(struct step *t, enum part part)
 	}
 }
 
+void
+calls_judge_mixed(struct calls_want *w, bool is)
+{
+	/* The standard names no code for mixing one call with parts; these two are in use. */
+	calls_fault(w, is, CKR_OPERATION_ACTIVE);
+	calls_fault(w, is, CKR_OPERATION_NOT_INITIALIZED);
+}
+
 /* What the phase says; true if the operation ends by it. */
 static bool
-judge_phase(struct step *t, enum part part)
+judge_phase(struct calls_step *t, enum part part)
 {
 	const enum calls_phase p = t->op->phase;
 	calls_fault(&t->w, p == CALLS_IDLE && t->session < CALLS_SESSIONS,
 		CKR_OPERATION_NOT_INITIALIZED);
-	const bool mixed = part == ONE ? p == CALLS_MULTI : p == CALLS_SINGLE;
-	/* The standard names no code for mixing one call with parts; these two are in use. */
-	calls_fault(&t->w, mixed, CKR_OPERATION_ACTIVE);
-	calls_fault(&t->w, mixed, CKR_OPERATION_NOT_INITIALIZED);
+	calls_judge_mixed(&t->w, part == ONE ? p == CALLS_MULTI : p == CALLS_SINGLE);
 	calls_fault(&t->w, p != CALLS_IDLE && stopped(t), CKR_DEVICE_ERROR);
 	return p != CALLS_IDLE;
 }
 
-/* A signature: the right one, a changed one, or one of another length. */
-static void
-choose_signature(struct step *t, bool good)
+void
+calls_choose_signature(struct calls_step *t, size_t right, bool good)
 {
 	const unsigned how = calls_draw(&t->r->in, 4);
-	t->cap = how == 2 ? calls_draw(&t->r->in, 40) : 32;
-	t->out = calloc(1, 64);
+	t->cap = how == 2 ? calls_draw(&t->r->in, 40) : right;
+	t->out = calloc(1, right + 64);
 	if (t->out == NULL)
 		abort();
-	memcpy(t->out, t->expect, 32);
+	memcpy(t->out, t->expect, right);
 	t->out[5] ^= how == 1;
 	if (!good)
 		return;
-	calls_fault(&t->w, t->cap == 32 && how == 1, CKR_SIGNATURE_INVALID);
-	calls_fault(&t->w, t->cap != 32, CKR_SIGNATURE_LEN_RANGE);
+	calls_fault(&t->w, t->cap == right && how == 1, CKR_SIGNATURE_INVALID);
+	calls_fault(&t->w, t->cap != right, CKR_SIGNATURE_LEN_RANGE);
 }
 
-/* Compare what came out, and what is said of its size. */
-static void
-compare(struct step *t, CK_RV rv, bool query)
+void
+calls_compare(struct calls_step *t, CK_RV rv, bool query)
 {
 	/* Unpadding is not known beforehand: up to a block more may be asked for. */
 	const size_t slack = t->kind == CALLS_DECRYPT && t->op->mech == CKM_AES_CBC_PAD ? 32 : 0;
@@ -251,16 +260,16 @@ compare(struct step *t, CK_RV rv, bool query)
 }
 
 static void
-give_out(struct step *t, enum part part, bool good, CK_RV fault)
+give_out(struct calls_step *t, enum part part, bool good, CK_RV fault)
 {
 	const bool live = judge_phase(t, part);
 	const bool pad_open = t->kind == CALLS_DECRYPT && t->op->mech == CKM_AES_CBC_PAD;
 	if (t->kind == CALLS_VERIFY && part != UPDATE)
-		choose_signature(t, good);
+		calls_choose_signature(t, 32, good);
 	else if (t->kind != CALLS_SIGN && t->kind != CALLS_VERIFY && t->kind != CALLS_DIGEST)
-		choose_room(t);
+		calls_choose_room(t);
 	else if (part != UPDATE)
-		choose_room(t);
+		calls_choose_room(t);
 	if (t->kind != CALLS_VERIFY && part != UPDATE)
 		calls_fault(&t->w, !good && live, fault);
 	/* Padding is judged after the room for the most that can come, or before. */
@@ -281,7 +290,7 @@ give_out(struct step *t, enum part part, bool good, CK_RV fault)
 
 /* What there is to come out now: *next is the operation with this input. */
 static bool
-expect(struct step *t, enum part part, struct calls_op *next, CK_RV *fault)
+expect(struct calls_step *t, enum part part, struct calls_op *next, CK_RV *fault)
 {
 	const size_t before = part == ONE ? 0 : t->op->out_n;
 	size_t whole = 0;
@@ -310,15 +319,21 @@ expect(struct step *t, enum part part, struct calls_op *next, CK_RV *fault)
 	return good;
 }
 
+bool
+calls_expect_part(struct calls_step *t, struct calls_op *next, CK_RV *fault)
+{
+	return expect(t, UPDATE, next, fault);
+}
+
 /* The model's operation after an answer that it knows. */
 static void
-settle(struct step *t, enum part part, bool good, CK_RV rv, const struct calls_op *next)
+settle(struct calls_step *t, enum part part, bool good, CK_RV rv, const struct calls_op *next)
 {
 	const bool has_out = t->kind != CALLS_VERIFY &&
 		(part != UPDATE || t->kind == CALLS_ENCRYPT || t->kind == CALLS_DECRYPT);
 	const bool asked = t->query && has_out && rv == CKR_OK;
 	if (has_out && good && (rv == CKR_OK || rv == CKR_BUFFER_TOO_SMALL))
-		compare(t, rv, asked);
+		calls_compare(t, rv, asked);
 	if (asked || rv == CKR_BUFFER_TOO_SMALL) {
 		/* Asked of one call it belongs to that, asked of the end to parts. */
 		if (part != UPDATE)
@@ -337,9 +352,9 @@ static void
 do_part(struct calls_run *r, enum calls_kind kind, enum part part)
 {
 	static const char *const names[] = {"one call", "Update", "Final"};
-	struct step t;
+	struct calls_step t;
 	CK_RV fault = CKR_GENERAL_ERROR;
-	step_start(&t, r, kind, part != FINAL);
+	calls_step_start(&t, r, kind, part != FINAL);
 	if (part == FINAL)
 		t.in_n = 0;
 	struct calls_op next = *t.op;
@@ -350,19 +365,32 @@ do_part(struct calls_run *r, enum calls_kind kind, enum part part)
 		if (calls_check(r, names[part], rv, &t.w) && t.op->phase != CALLS_IDLE)
 			settle(&t, part, good, rv, &next);
 	}
-	step_done(&t);
+	calls_step_done(&t);
+}
+
+bool
+calls_first(struct calls_run *r, enum calls_kind kind)
+{
+	const struct calls_session *s = &r->m.s[r->last_session];
+	return s->op[kind].phase == CALLS_IDLE && calls_draw(&r->in, 4) != 0;
+}
+
+void
+calls_init(struct calls_run *r, enum calls_kind kind)
+{
+	do_init(r, kind);
 }
 
 void
 calls_operate(struct calls_run *r)
 {
-	const enum calls_kind kind = (enum calls_kind)calls_draw(&r->in, CALLS_KINDS);
-	switch (calls_draw(&r->in, 8)) {
-	case 0:
+	const enum calls_kind kind = (enum calls_kind)calls_draw(&r->in, CALLS_SIGN_RECOVER);
+	switch (calls_first(r, kind) ? 0 : calls_draw(&r->in, 8)) {
+	case 0: do_init(r, kind); break;
 	case 1:
-	case 2: do_init(r, kind); break;
-	case 3:
-	case 4: do_part(r, kind, ONE); break;
+	case 2:
+	case 3: do_part(r, kind, ONE); break;
+	case 4:
 	case 5:
 	case 6: do_part(r, kind, UPDATE); break;
 	default: do_part(r, kind, FINAL); break;

@@ -5,9 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+static CK_BBOOL no = CK_FALSE;
 static CK_OBJECT_CLASS secret = CKO_SECRET_KEY;
-static CK_KEY_TYPE type_aes = CKK_AES, type_generic = CKK_GENERIC_SECRET;
 
 unsigned
 calls_draw(struct calls_input *in, unsigned below)
@@ -52,13 +51,14 @@ calls_check(struct calls_run *r, const char *name, CK_RV got, const struct calls
 CK_SESSION_HANDLE
 calls_session_handle(struct calls_run *r, unsigned *ret, struct calls_want *w)
 {
-	const unsigned first = calls_draw(&r->in, CALLS_SESSIONS);
+	const unsigned other = calls_draw(&r->in, 4 * CALLS_SESSIONS);
+	const unsigned first = other < CALLS_SESSIONS ? other : r->last_session;
 	const unsigned how = calls_draw(&r->in, 32);
 	*ret = CALLS_SESSIONS;
 	for (unsigned i = 0; i < CALLS_SESSIONS && how > 2; i++) {
 		const unsigned at = (first + i) % CALLS_SESSIONS;
 		if (r->m.s[at].open) {
-			*ret = at;
+			*ret = r->last_session = at;
 			return r->m.s[at].handle;
 		}
 	}
@@ -71,17 +71,20 @@ calls_session_handle(struct calls_run *r, unsigned *ret, struct calls_want *w)
 }
 
 CK_OBJECT_HANDLE
-calls_key_handle(struct calls_run *r, unsigned session, unsigned *ret)
+calls_key_handle(struct calls_run *r, unsigned session, unsigned types, unsigned *ret)
 {
 	const unsigned first = calls_draw(&r->in, CALLS_KEYS);
 	const unsigned how = calls_draw(&r->in, 32);
 	*ret = CALLS_KEYS;
+	if (how < 8)
+		types = ~0U;
 	for (unsigned i = 0; i < CALLS_KEYS && how > 3 && session < CALLS_SESSIONS; i++) {
 		const unsigned at = (first + i) % CALLS_KEYS;
-		if (r->m.key[at].slot == r->m.s[session].slot &&
-			calls_visible(&r->m, &r->m.key[at])) {
+		const struct calls_key *k = &r->m.key[at];
+		if (k->slot == r->m.s[session].slot && calls_visible(&r->m, k) &&
+			(types & (1U << k->type))) {
 			*ret = at;
-			return r->m.key[at].handle;
+			return k->handle;
 		}
 	}
 	/* Destroyed, hidden or of another slot; or none at all. */
@@ -120,33 +123,6 @@ do_library(struct calls_run *r)
 		calls_finalize(&r->m);
 }
 
-/* The token's own key, found once for a model's life of the library. */
-static void
-learn_token_key(struct calls_run *r, unsigned session)
-{
-	CK_ATTRIBUTE t[] = {
-		{CKA_CLASS, &secret, sizeof secret}, {CKA_LABEL, (void *)(uintptr_t) "aes256", 6}};
-	struct calls_key *k = &r->m.key[0];
-	struct calls_want w = {.n = 0};
-	CK_ULONG n = 0;
-	if (r->m.s[session].slot != 0 || k->alive)
-		return;
-	*k = (struct calls_key){.alive = true,
-		.token = true,
-		.aes = true,
-		.n = 32,
-		.may = {[CALLS_ENCRYPT] = true, [CALLS_DECRYPT] = true}};
-	for (unsigned i = 0; i < 32; i++)
-		k->value[i] = (uint8_t)(i + 32);
-	calls_check(
-		r, "C_FindObjectsInit", r->f->C_FindObjectsInit(r->m.s[session].handle, t, 2), &w);
-	calls_check(r, "C_FindObjects",
-		r->f->C_FindObjects(r->m.s[session].handle, &k->handle, 1, &n), &w);
-	calls_check(r, "C_FindObjectsFinal", r->f->C_FindObjectsFinal(r->m.s[session].handle), &w);
-	if (n != 1)
-		calls_differ(r, "aes256", "is not there");
-}
-
 static void
 do_open(struct calls_run *r)
 {
@@ -169,7 +145,7 @@ do_open(struct calls_run *r)
 	if (!calls_check(r, "C_OpenSession", rv, &w) || rv != CKR_OK)
 		return;
 	r->m.s[at] = (struct calls_session){.open = true, .rw = rw, .slot = slot, .handle = h};
-	learn_token_key(r, at);
+	calls_learn_token_keys(r, at);
 }
 
 static void
@@ -263,84 +239,6 @@ do_agent(struct calls_run *r)
  * ------------------------------------------------------------------------------------- */
 
 static void
-do_create(struct calls_run *r)
-{
-	struct calls_want w = {.n = 0};
-	unsigned at = CALLS_SESSIONS, room = 1;
-	const CK_SESSION_HANDLE s = calls_session_handle(r, &at, &w);
-	const unsigned bits = calls_draw(&r->in, 256), wrong = calls_draw(&r->in, 24);
-	struct calls_key k = {.alive = true,
-		.aes = bits & 1,
-		.private = bits & 2,
-		.owner = at,
-		.n = bits & 4 ? 16 : 32};
-	for (size_t i = 0; i < k.n; i++)
-		k.value[i] = (uint8_t)calls_draw(&r->in, 256);
-	k.may[CALLS_ENCRYPT] = k.may[CALLS_DECRYPT] = k.aes && (bits & 0x18);
-	k.may[CALLS_SIGN] = k.may[CALLS_VERIFY] = !k.aes && (bits & 0x18);
-	CK_ATTRIBUTE t[] = {{CKA_CLASS, &secret, sizeof secret},
-		{CKA_KEY_TYPE, k.aes ? &type_aes : &type_generic, sizeof type_aes},
-		{CKA_VALUE, k.value, wrong == 0 && k.aes ? 17 : k.n},
-		{CKA_PRIVATE, k.private ? &yes : &no, wrong == 1 ? 3 : 1},
-		{CKA_TOKEN, wrong == 2 ? &yes : &no, 1},
-		{k.aes ? CKA_ENCRYPT : CKA_SIGN, bits & 0x18 ? &yes : &no, 1},
-		{k.aes ? CKA_DECRYPT : CKA_VERIFY, bits & 0x18 ? &yes : &no, 1},
-		{wrong == 3 ? 0x12345678UL : CKA_EXTRACTABLE, &yes, 1}};
-	CK_OBJECT_HANDLE h = 0;
-	while (room < CALLS_KEYS && r->m.key[room].alive)
-		room++;
-	if (room == CALLS_KEYS)
-		return;
-	k.slot = at < CALLS_SESSIONS ? r->m.s[at].slot : 0;
-	calls_fault(&w, wrong < 2 && (wrong == 1 || k.aes), CKR_ATTRIBUTE_VALUE_INVALID);
-	calls_fault(&w, wrong == 2, CKR_TOKEN_WRITE_PROTECTED);
-	calls_fault(&w, wrong == 2 && at < CALLS_SESSIONS && !r->m.s[at].rw, CKR_SESSION_READ_ONLY);
-	calls_fault(&w, wrong == 3, CKR_ATTRIBUTE_TYPE_INVALID);
-	calls_fault(&w, wrong == 4, CKR_ARGUMENTS_BAD);
-	calls_fault(&w, wrong == 5, CKR_TEMPLATE_INCOMPLETE);
-	calls_fault(&w, k.private && k.slot == 1 && !r->m.logged_in[1], CKR_USER_NOT_LOGGED_IN);
-	const CK_RV rv = r->f->C_CreateObject(
-		s, wrong == 5 ? t + 1 : t, wrong == 5 ? 7 : 8, wrong == 4 ? NULL : &h);
-	if (!calls_check(r, "C_CreateObject", rv, &w) || rv != CKR_OK)
-		return;
-	k.handle = h;
-	r->m.key[room] = k;
-}
-
-static void
-do_object(struct calls_run *r)
-{
-	struct calls_want w = {.n = 0};
-	unsigned at = CALLS_SESSIONS, key = CALLS_KEYS;
-	const CK_SESSION_HANDLE s = calls_session_handle(r, &at, &w);
-	const CK_OBJECT_HANDLE h = calls_key_handle(r, at, &key);
-	const struct calls_key *k = &r->m.key[key == CALLS_KEYS ? 0 : key];
-	calls_fault(&w, w.n == 0 && key == CALLS_KEYS, CKR_OBJECT_HANDLE_INVALID);
-	if (calls_draw(&r->in, 2)) {
-		calls_fault(&w, w.n == 0 && k->token, CKR_ACTION_PROHIBITED);
-		const CK_RV rv = r->f->C_DestroyObject(s, h);
-		if (calls_check(r, "C_DestroyObject", rv, &w) && rv == CKR_OK)
-			r->m.key[key].alive = false;
-		return;
-	}
-	uint8_t value[64];
-	CK_ATTRIBUTE t[] = {{CKA_VALUE, value, sizeof value}};
-	const bool is_short = calls_draw(&r->in, 4) == 0;
-	if (is_short)
-		t[0].ulValueLen = 3;
-	calls_fault(&w, w.n == 0 && k->token, CKR_ATTRIBUTE_SENSITIVE);
-	calls_fault(&w, w.n == 0 && is_short, CKR_BUFFER_TOO_SMALL);
-	const CK_RV rv = r->f->C_GetAttributeValue(s, h, t, 1);
-	if (!calls_check(r, "C_GetAttributeValue", rv, &w))
-		return;
-	const bool none = rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_BUFFER_TOO_SMALL;
-	if (none && t[0].ulValueLen != CK_UNAVAILABLE_INFORMATION)
-		calls_differ(r, "C_GetAttributeValue", "gives a length for what it does not give");
-	if (rv == CKR_OK && (t[0].ulValueLen != k->n || memcmp(value, k->value, k->n) != 0))
-		calls_differ(r, "C_GetAttributeValue", "gives another value");
-}
-
-static void
 do_find(struct calls_run *r)
 {
 	struct calls_want w = {.n = 0};
@@ -360,8 +258,8 @@ do_find(struct calls_run *r)
 		m->searching = true;
 		m->to_find = 0;
 		for (unsigned i = 0; i < CALLS_KEYS; i++)
-			m->to_find += !r->m.key[i].token && r->m.key[i].slot == m->slot &&
-				calls_visible(&r->m, &r->m.key[i]);
+			m->to_find += !r->m.key[i].token && r->m.key[i].type != CALLS_DATA &&
+				r->m.key[i].slot == m->slot && calls_visible(&r->m, &r->m.key[i]);
 		return;
 	}
 	calls_fault(&w, real && !m->searching, CKR_OPERATION_NOT_INITIALIZED);
@@ -383,13 +281,14 @@ do_find(struct calls_run *r)
 static void
 do_cancel(struct calls_run *r)
 {
-	static const CK_FLAGS flags[CALLS_KINDS] = {
-		CKF_ENCRYPT, CKF_DECRYPT, CKF_SIGN, CKF_VERIFY, CKF_DIGEST};
+	static const CK_FLAGS flags[CALLS_KINDS] = {CKF_ENCRYPT, CKF_DECRYPT, CKF_SIGN, CKF_VERIFY,
+		CKF_DIGEST, CKF_SIGN_RECOVER, CKF_VERIFY_RECOVER, CKF_MESSAGE_ENCRYPT,
+		CKF_MESSAGE_DECRYPT, CKF_MESSAGE_SIGN, CKF_MESSAGE_VERIFY};
 	struct calls_want w = {.n = 0};
 	unsigned at = CALLS_SESSIONS;
 	const CK_SESSION_HANDLE s = calls_session_handle(r, &at, &w);
-	const unsigned bits = calls_draw(&r->in, 64);
-	CK_FLAGS f = bits & 32 ? CKF_FIND_OBJECTS : 0;
+	const unsigned bits = calls_draw(&r->in, 256) << 4 ^ calls_draw(&r->in, 256);
+	CK_FLAGS f = bits & 1U << CALLS_KINDS ? CKF_FIND_OBJECTS : 0;
 	for (unsigned k = 0; k < CALLS_KINDS; k++)
 		f |= bits & (1U << k) ? flags[k] : 0;
 	const CK_RV rv = r->f->C_SessionCancel(s, f);
@@ -425,13 +324,21 @@ calls_play(struct calls_run *r)
 		else if (what < 17)
 			do_agent(r);
 		else if (what < 22)
-			do_create(r);
-		else if (what < 26)
-			do_object(r);
+			calls_make(r);
+		else if (what < 27)
+			calls_object(r);
 		else if (what < 30)
 			do_find(r);
 		else if (what < 31)
 			do_cancel(r);
+		else if (what < 32)
+			calls_state(r);
+		else if (what < 42)
+			calls_message(r);
+		else if (what < 45)
+			calls_dual(r);
+		else if (what < 48)
+			calls_recover(r);
 		else
 			calls_operate(r);
 	}

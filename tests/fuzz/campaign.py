@@ -41,7 +41,13 @@ class Target:
 		self.corpus = folder / "corpus" / self.name
 		self.found = folder / "found" / self.name
 		self.log = folder / "log" / (self.name + ".log")
-		self.digest = hashlib.sha256(self.program.read_bytes()).hexdigest()
+		self.digest = self.measure(programs)
+
+	def measure(self, programs):
+		"""Of the program, and of the module that it loads, if it does."""
+		loaded = programs / ".libs" / (self.name + "-pkcs11.so")
+		parts = [p.read_bytes() for p in (self.program, loaded) if p.exists() or p == self.program]
+		return hashlib.sha256(b"".join(parts)).hexdigest()
 
 	def prepare(self):
 		for d in (self.corpus, self.found, self.log.parent):

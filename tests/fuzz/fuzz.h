@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/* replay.c: what it does as a program, for a target that does more than that. */
+int fuzz_replay(int argc, char **argv);
 
 /* What must hold whatever the input is; ends the program. */
 #define FUZZ_MUST(cond) \

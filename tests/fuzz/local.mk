@@ -68,7 +68,7 @@ TESTS += $(fuzz_programs)
 endif
 
 fuzz_all_programs = $(fuzz_programs) $(fuzz_crypto_programs) $(fuzz_evidence_programs) $(fuzz_proto_programs) \
-	$(fuzz_services_programs)
+	$(fuzz_services_programs) $(fuzz_calls_programs)
 
 fuzz-replay: $(fuzz_all_programs)
 	@set -e; for p in $(fuzz_all_programs); do echo "$$p"; ./$$p; done

@@ -152,7 +152,7 @@ run_row(const char *name)
 }
 
 int
-main(int argc, char **argv)
+fuzz_replay(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++)
 		run_path(argv[i]);
@@ -167,3 +167,11 @@ main(int argc, char **argv)
 	/* A replay without seeds would be a test that cannot fail. */
 	return seeds == 0;
 }
+
+#ifndef FUZZ_OWN_MAIN
+int
+main(int argc, char **argv)
+{
+	return fuzz_replay(argc, argv);
+}
+#endif
