@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/codec.h"
+#include "base/secret.h"
 
 enum { PATH_BYTES = 1024, LINKS_MAX = 16 };
 
@@ -140,27 +141,49 @@ check_file(const char *path, const struct stat *st, enum vs_file_check check, st
 	return check_parents(path, err);
 }
 
+/*
+ * Straight to where it is to stand, with room for all of it from the start: it may be a secret,
+ * and a growing buffer would leave a copy behind. expected is what the file says of its length.
+ */
 static VS_RC
-read_all(int fd, const char *path, size_t max, struct vs_buf *out, struct vs_err *err)
+read_all(int fd, const char *path, size_t max, size_t expected, struct vs_buf *out,
+	struct vs_err *err)
 {
-	uint8_t part[8192];
+	enum { PART_BYTES = 8192 };
+	if (expected > max)
+		VS_FAIL(err, CONFIG_FILE, "%s: longer than %zu bytes", path, max);
 	for (;;) {
-		const ssize_t got = read(fd, part, sizeof part);
+		/* One more than it should have, to see the end; the kernel's own files say 0. */
+		const size_t want =
+			expected > 0 && expected >= out->n ? expected - out->n + 1 : PART_BYTES;
+		uint8_t *to = NULL;
+		VS_TRY(vs_buf_room(out, want, &to, err));
+		const ssize_t got = read(fd, to, want);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			VS_FAIL_N(err, CONFIG_FILE, errno, "%s: %s", path, strerror(errno));
 		if (got == 0)
 			return VS_OK;
-		if ((size_t)got > max || out->n > max - (size_t)got)
+		out->n += (size_t)got;
+		out->p[out->n] = '\0';
+		if (out->n > max)
 			VS_FAIL(err, CONFIG_FILE, "%s: longer than %zu bytes", path, max);
-		VS_TRY(vs_buf_add(out, part, (size_t)got, err));
 	}
+}
+
+static void
+wipe_buf(struct vs_buf *b)
+{
+	if (b->p)
+		vs_wipe(b->p, b->cap);
+	vs_buf_done(b);
 }
 
 /* Opened, and found to be what check demands. */
 static VS_RC
-open_checked(const char *path, enum vs_file_check check, int *ret, struct vs_err *err)
+open_checked(
+	const char *path, enum vs_file_check check, int *ret, size_t *ret_n, struct vs_err *err)
 {
 	const int follow = check == VS_FILE_ANY || check == VS_FILE_KERNEL ? 0 : O_NOFOLLOW;
 	VS_CLEANUP(close_fd)
@@ -174,6 +197,7 @@ open_checked(const char *path, enum vs_file_check check, int *ret, struct vs_err
 	if (fstat(fd, &st) != 0)
 		VS_FAIL_N(err, CONFIG_FILE, errno, "%s: %s", path, strerror(errno));
 	VS_TRY(check_file(path, &st, check, err));
+	*ret_n = st.st_size > 0 ? (size_t)st.st_size : 0;
 	*ret = fd;
 	fd = -1;
 	return VS_OK;
@@ -183,7 +207,8 @@ VS_RC
 vs_file_trusted(const char *path, struct vs_err *err)
 {
 	VS_CLEANUP(close_fd) int fd = -1;
-	return open_checked(path, VS_FILE_TRUSTED, &fd, err);
+	size_t n = 0;
+	return open_checked(path, VS_FILE_TRUSTED, &fd, &n, err);
 }
 
 VS_RC
@@ -191,9 +216,11 @@ vs_file_read(const char *path, size_t max, enum vs_file_check check, struct vs_b
 	struct vs_err *err)
 {
 	VS_CLEANUP(close_fd) int fd = -1;
-	VS_TRY(open_checked(path, check, &fd, err));
-	VS_CLEANUP(vs_buf_done) struct vs_buf got = {.max = max < SIZE_MAX ? max : 0};
-	VS_TRY(read_all(fd, path, max, &got, err));
+	size_t n = 0;
+	VS_TRY(open_checked(path, check, &fd, &n, err));
+	/* Room to see that it is too long. */
+	VS_CLEANUP(wipe_buf) struct vs_buf got = {.max = max < SIZE_MAX / 4 ? 2 * max + 8192 : 0};
+	VS_TRY(read_all(fd, path, max, n, &got, err));
 	got.max = out->max;
 	vs_buf_move(out, &got);
 	return VS_OK;

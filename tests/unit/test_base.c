@@ -296,6 +296,74 @@ reads_only_files_that_others_cannot_change(void **state)
 }
 
 /* Who can write any folder on the way can put another tree in its place (T-C1). */
+enum { MASK = 0x5a, MARK = 32, AREA_MAX = 64 << 20 };
+
+/* How often what is masked here stands in this process's memory. */
+__attribute__((no_sanitize("address"))) static size_t
+found_in_memory(const uint8_t masked[MARK])
+{
+	char line[512], rights[8];
+	size_t found = 0;
+	FILE *f = fopen("/proc/self/maps", "re");
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f)) {
+		unsigned long from = 0, to = 0;
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) != 3 || rights[0] != 'r' ||
+			to - from > AREA_MAX || strstr(line, "[v"))
+			continue;
+		for (const uint8_t *p = (const uint8_t *)from; p + MARK <= (const uint8_t *)to;
+			p++) {
+			size_t n = 0;
+			while (n < MARK && (p[n] ^ MASK) == masked[n])
+				n++;
+			found += n == MARK;
+		}
+	}
+	(void)fclose(f);
+	return found;
+}
+
+/* Callers wipe what they were given; there must be nothing else to wipe. */
+static void
+a_file_is_read_without_a_second_copy(void **state)
+{
+	static const struct {
+		size_t n, max;
+		bool too_long;
+	} rows[] = {{MARK, MARK, false}, {MARK, 1024, false}, {8192, 65536, false},
+		{20000, 65536, false}, {20000, 20000, false}, {20000, 19999, true}};
+	const struct vs_rng rng = vs_rng_system();
+	char path[] = "/tmp/vouchsafe-base-copy.XXXXXX";
+	struct vs_err err = {0};
+	(void)state;
+	const int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		uint8_t masked[MARK], one[MARK];
+		struct vs_buf b = {0};
+		assert_ok(rng.ops->fill(rng.self, masked, sizeof masked, &err), &err);
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+		for (size_t n = 0; n < rows[i].n; n += MARK) {
+			for (size_t k = 0; k < MARK; k++)
+				one[k] = masked[k] ^ MASK;
+			assert_int_equal(write(fd, one, MARK), MARK);
+			explicit_bzero(one, sizeof one);
+		}
+		const vs_rc rc = vs_file_read(path, rows[i].max, VS_FILE_SECRET, &b, &err);
+		assert_int_equal(vs_failed(rc), rows[i].too_long);
+		if (!vs_failed(rc)) {
+			assert_int_equal(b.n, (rows[i].n + MARK - 1) / MARK * MARK);
+			assert_true(found_in_memory(masked) > 0);
+			vs_wipe(b.p, b.cap);
+		}
+		vs_buf_done(&b);
+		assert_int_equal(found_in_memory(masked), 0);
+	}
+	close(fd);
+	assert_int_equal(unlink(path), 0);
+}
+
 static void
 every_folder_above_a_file_must_be_safe(void **state)
 {
@@ -390,6 +458,7 @@ main(void)
 		cmocka_unit_test(secrets_are_wiped_on_free_and_gone_in_a_child),
 		cmocka_unit_test(ini_scans_what_it_documents),
 		cmocka_unit_test(reads_only_files_that_others_cannot_change),
+		cmocka_unit_test(a_file_is_read_without_a_second_copy),
 		cmocka_unit_test(every_folder_above_a_file_must_be_safe),
 		cmocka_unit_test(serials_are_stable),
 	};
