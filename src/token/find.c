@@ -30,8 +30,8 @@ take_found(void *arg, struct vs_object *o)
 	if ((o->kind == VS_KIND_PROFILE && !c->profiles) || !vs_session_sees(c->s, o))
 		return true;
 	if (f->n == f->cap) {
-		const size_t cap = f->cap * 4;
-		CK_OBJECT_HANDLE *more = cap > VS_FIND_MAX ? NULL : malloc(cap * sizeof *more);
+		const size_t cap = f->cap * 4 < VS_FIND_MAX ? f->cap * 4 : VS_FIND_MAX;
+		CK_OBJECT_HANDLE *more = f->n == cap ? NULL : malloc(cap * sizeof *more);
 		if (more == NULL) {
 			c->full = true;
 			return false;

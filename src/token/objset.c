@@ -29,21 +29,30 @@ hash_bytes(uint64_t seed, const uint8_t *p, size_t n)
 	return mix(h, UINT64_C(0xa0761d6478bd642f) ^ seed);
 }
 
-static uint64_t
-hash_of(const struct vs_objset *s, const struct vs_object *o, enum vs_chain chain)
+/* False: there is no such value, and nobody looks for it by this chain. */
+static bool
+hash_of(const struct vs_objset *s, const struct vs_object *o, enum vs_chain chain, uint64_t *ret)
 {
 	struct vs_value v;
-	if (chain == VS_CHAIN_HANDLE)
-		return hash_bytes(s->seed, (const uint8_t *)&o->handle, sizeof o->handle);
-	if (vs_object_get(o, chain == VS_CHAIN_ID ? CKA_ID : CKA_LABEL, &v) != VS_GET_OK)
-		v.n = 0;
-	return hash_bytes(s->seed, v.p, v.n);
+	if (chain == VS_CHAIN_HANDLE) {
+		*ret = hash_bytes(s->seed, (const uint8_t *)&o->handle, sizeof o->handle);
+		return true;
+	}
+	if (vs_object_get(o, chain == VS_CHAIN_ID ? CKA_ID : CKA_LABEL, &v) != VS_GET_OK ||
+		v.n == 0)
+		return false;
+	*ret = hash_bytes(s->seed, v.p, v.n);
+	return true;
 }
 
+/* NULL: it is in no chain of this kind. */
 static struct vs_object **
 head(const struct vs_objset *s, const struct vs_object *o, enum vs_chain chain)
 {
-	return &s->bucket[chain][hash_of(s, o, chain) & (s->n_buckets - 1)];
+	uint64_t hash = 0;
+	if (!hash_of(s, o, chain, &hash))
+		return NULL;
+	return &s->bucket[chain][hash & (s->n_buckets - 1)];
 }
 
 VS_CK
@@ -76,8 +85,29 @@ link_in(struct vs_objset *s, struct vs_object *o)
 {
 	for (unsigned c = 0; c < VS_CHAIN_CLASS; c++) {
 		struct vs_object **at = head(s, o, (enum vs_chain)c);
+		if (at == NULL)
+			continue;
 		o->next[c] = *at;
 		*at = o;
+	}
+}
+
+/*
+ * Those of one bucket go to two, each in its order: the newest stay in front, where those that go
+ * all at once are taken out.
+ */
+static void
+split(const struct vs_objset *old, const struct vs_objset *big, enum vs_chain chain, size_t bucket)
+{
+	struct vs_object **low = &big->bucket[chain][bucket];
+	struct vs_object **high = &big->bucket[chain][bucket + old->n_buckets];
+	for (struct vs_object *o = old->bucket[chain][bucket], *next; o != NULL; o = next) {
+		struct vs_object ***end =
+			head(big, o, chain) == &big->bucket[chain][bucket] ? &low : &high;
+		next = o->next[chain];
+		o->next[chain] = NULL;
+		**end = o;
+		*end = &o->next[chain];
 	}
 }
 
@@ -91,12 +121,11 @@ grow(struct vs_objset *s)
 		return;
 	big.n = s->n;
 	memcpy(big.class, s->class, sizeof big.class);
-	for (unsigned k = 0; k < VS_KIND_COUNT_; k++) {
-		for (struct vs_object *o = big.class[k]; o != NULL; o = o->next[VS_CHAIN_CLASS])
-			link_in(&big, o);
-	}
-	for (unsigned c = 0; c < VS_CHAIN_CLASS; c++)
+	for (unsigned c = 0; c < VS_CHAIN_CLASS; c++) {
+		for (size_t b = 0; b < s->n_buckets; b++)
+			split(s, &big, (enum vs_chain)c, b);
 		free(s->bucket[c]);
+	}
 	*s = big;
 }
 
@@ -115,7 +144,7 @@ vs_objset_add(struct vs_objset *s, struct vs_object *o)
 static void
 cut_out(struct vs_object **at, const struct vs_object *o, enum vs_chain chain)
 {
-	for (; *at != NULL; at = &(*at)->next[chain]) {
+	for (; at != NULL && *at != NULL; at = &(*at)->next[chain]) {
 		if (*at == o) {
 			*at = o->next[chain];
 			return;

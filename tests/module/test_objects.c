@@ -868,6 +868,30 @@ an_attribute_can_be_emptied(void **state)
 	assert_int_equal(n, 0);
 }
 
+/* As many as a token may have, and all of them are found. */
+static void
+all_session_objects_are_found(void **state)
+{
+	const CK_SESSION_HANDLE s = p11_open();
+	enum { MANY = 70000, AT_A_TIME = 4096 };
+	const CK_OBJECT_CLASS class = CKO_DATA;
+	CK_ATTRIBUTE t[] = {ATTR(CKA_CLASS, class)};
+	CK_OBJECT_HANDLE h = 0;
+	(void)state;
+	CK_OBJECT_HANDLE *found = calloc(AT_A_TIME, sizeof *found);
+	CK_ULONG n = 1;
+	size_t seen = 0;
+	assert_non_null(found);
+	for (int i = 0; i < MANY; i++)
+		assert_rv_ok(C_CreateObject(s, t, COUNT(t), &h));
+	assert_rv_ok(C_FindObjectsInit(s, t, COUNT(t)));
+	for (; n > 0; seen += n)
+		assert_rv_ok(C_FindObjects(s, found, AT_A_TIME, &n));
+	assert_rv_ok(C_FindObjectsFinal(s));
+	assert_int_equal(seen, MANY);
+	free(found);
+}
+
 int
 main(void)
 {
@@ -889,6 +913,7 @@ main(void)
 		T(every_row_of_the_mechanism_table_works),
 		cmocka_unit_test(private_objects_hide_without_login_where_there_is_one),
 		cmocka_unit_test(logout_destroys_private_session_objects_of_all_sessions),
+		T(all_session_objects_are_found),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
