@@ -104,6 +104,18 @@ read_listed(const char *part, size_t n)
 	return listed;
 }
 
+bool *
+bytes_listed(const char *part, size_t n)
+{
+	enum listed *listed = read_listed(part, n);
+	bool *ret = calloc(n, sizeof *ret);
+	assert_non_null(ret);
+	for (size_t i = 0; i < n; i++)
+		ret[i] = listed[i] != COVERED;
+	free(listed);
+	return ret;
+}
+
 /* Accepted with one of the three values in its place? */
 static bool
 is_open(uint8_t *at, bytes_accepts_fn *accepts, void *arg)

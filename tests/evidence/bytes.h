@@ -25,6 +25,8 @@ void bytes_open(const char *list);
  * after. */
 void bytes_part(
 	const char *part, void *p, size_t n, size_t sample, bytes_accepts_fn *accepts, void *arg);
+/* Where the list says that no check covers a byte of a part of n bytes; free it. */
+bool *bytes_listed(const char *part, size_t n);
 /* Fails the test where the list has a part that was not tried, or fewer changes were than this. */
 void bytes_close(size_t at_least, size_t at_least_sampled);
 bool bytes_all(void);

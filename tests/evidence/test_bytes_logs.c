@@ -33,6 +33,82 @@ tear_down(void **state)
 	return 0;
 }
 
+/* ---- why a byte may stand in the list ---------------------------------------------------------
+ */
+
+static void
+may_be(bool *may, struct vs_bytes log, struct vs_bytes part)
+{
+	if (part.n != 0)
+		memset(may + (part.p - log.p), 1, part.n);
+}
+
+struct explain {
+	enum vs_hash bank;
+	uint32_t pcr_mask; /* quoted */
+};
+
+/* Of one event that begins at start. */
+static void
+mark_event(bool *may, struct vs_bytes log, size_t start, size_t end, const struct vs_event *e,
+	const struct explain *x)
+{
+	const struct vs_bytes own = vs_event_digest(e, x->bank);
+	if (e->type == VS_EV_NO_ACTION || e->pcr >= VS_PCRS_MAX ||
+		(x->pcr_mask >> e->pcr & 1) == 0) {
+		may_be(may, log, vs_bytes_of(log.p + start, end - start));
+		return;
+	}
+	may_be(may, log, vs_bytes_of(log.p + start + 4, 4)); /* its type */
+	for (size_t i = 0; i < e->n_digests; i++) {
+		if (e->digests[i].value.p != own.p)
+			may_be(may, log, e->digests[i].value);
+	}
+	/* The variables of PCR 7 are what conclusions are made of. */
+	if (e->pcr != 7 || e->type != VS_EV_VARIABLE_DRIVER_CONFIG)
+		may_be(may, log, e->data);
+}
+
+/*
+ * What is listed is the head, padding, or of an event its type, another bank's digest or data, and
+ * where its PCR is quoted never that PCR's number, a length, a digest of the bank that is quoted,
+ * or a variable of PCR 7.
+ */
+static void
+assert_explained(const char *part, struct vs_bytes log, const struct explain *x)
+{
+	bool *listed = bytes_listed(part, log.n), *may = calloc(log.n, sizeof *may), end = false;
+	struct vs_eventlog l;
+	struct vs_err err = {0};
+	struct vs_bytes data = {NULL, 0};
+	size_t start = 0, n = 0;
+	assert_non_null(may);
+	assert_ok(vs_eventlog_open(log, &l, &err), &err);
+	if (l.agile) {
+		start = vs_eventlog_offset(&l);
+		memset(may, 1, start);
+	}
+	for (;; n++) {
+		struct vs_event e;
+		assert_ok(vs_eventlog_next(&l, &e, &end, &err), &err);
+		if (end)
+			break;
+		mark_event(may, log, start, vs_eventlog_offset(&l), &e, x);
+		start = vs_eventlog_offset(&l);
+		data = e.data;
+	}
+	memset(may + start, 1, log.n - start);
+	/* The last one may be a little shorter: what is left over is padding then. */
+	may_be(may, log, vs_bytes_of(data.p - 4, 1));
+	for (size_t i = 0; i < log.n; i++) {
+		if (listed[i] && !may[i])
+			fail_msg("%s: byte %zu is of a kind that must be covered", part, i);
+	}
+	assert_true(n > 10);
+	free(listed);
+	free(may);
+}
+
 /* ---- with a quote --------------------------------------------------------------------------- */
 
 static bool
@@ -52,6 +128,8 @@ logs_with_a_quote(void **state)
 		if (sets[i].ev.event_log.n == 0 || strstr(sets[i].name, "no-nonce") != NULL)
 			continue;
 		snprintf(part, sizeof part, "%s/eventlog.bin", sets[i].name);
+		assert_explained(part, vs_buf_view(&sets[i].ev.event_log),
+			&(struct explain){VS_HASH_SHA256, sets[i].x.pcr_mask});
 		bytes_part(part, sets[i].ev.event_log.p, sets[i].ev.event_log.n, SAMPLE,
 			accepts_set, &sets[i]);
 		n++;
@@ -136,6 +214,7 @@ logs_without_a_quote(void **state)
 		assert_true(l.was.has_bank && l.was.touched != 0);
 		assert_ok(vs_eventlog_secure_boot(vs_buf_view(&l.b), l.bank, &l.sb, &err), &err);
 		name_authority(&l.sb, l.authority, sizeof l.authority);
+		assert_explained(files[i], vs_buf_view(&l.b), &(struct explain){l.bank, 0xFFFFFF});
 		bytes_part(files[i], l.b.p, l.b.n, SAMPLE, accepts_log, &l);
 		vs_buf_done(&l.b);
 	}

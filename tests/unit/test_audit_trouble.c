@@ -286,10 +286,41 @@ lab_and_production_do_not_share_a_log(void **state)
 
 /* ---- many writers ------------------------------------------------------------------------ */
 
+enum { PROCESSES = 64, RECORDS = 1000 };
+
+static int
+member(const char *line, const char *name)
+{
+	const char *p = strstr(line, name);
+	assert_non_null(p);
+	return (int)strtol(p + strlen(name), NULL, 10);
+}
+
+/* None is there twice in the place of one that is missing, none overtook another of its writer. */
+static void
+assert_each_once_and_in_order(const char *path)
+{
+	int next[PROCESSES] = {0};
+	char *line = NULL;
+	size_t size = 0;
+	FILE *f = fopen(path, "re");
+	assert_non_null(f);
+	while (getline(&line, &size, f) > 0) {
+		if (strstr(line, "\"event\":\"attempt\"") == NULL)
+			continue;
+		const int child = member(line, "\"child\":");
+		assert_in_range(child, 0, PROCESSES - 1);
+		assert_int_equal(member(line, "\"k\":"), next[child]++);
+	}
+	for (int i = 0; i < PROCESSES; i++)
+		assert_int_equal(next[i], RECORDS);
+	free(line);
+	(void)fclose(f);
+}
+
 static void
 many_processes_keep_one_chain(void **state)
 {
-	enum { PROCESSES = 64, RECORDS = 1000 };
 	struct world *w = *state;
 	pid_t children[PROCESSES];
 
@@ -320,6 +351,7 @@ many_processes_keep_one_chain(void **state)
 		assert_int_equal(WEXITSTATUS(status), 0);
 	}
 	assert_whole(w, 1 + PROCESSES * RECORDS);
+	assert_each_once_and_in_order(w->path);
 }
 
 /* ---- what happened last ------------------------------------------------------------------ */
