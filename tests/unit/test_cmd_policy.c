@@ -94,7 +94,12 @@ a_machine_that_is_not_healthy_is_not_recorded(void **state)
 		"\"x-ms-sevsnpvm-vmpl\":1", "\"tdx_td_attributes_debug\":true",
 		"\"x-ms-sgx-is-debuggable\":true",
 		"\"x-ms-isolation-tee\":{\"x-ms-sevsnpvm-is-debuggable\":true}",
-		"\"x-ms-isolation-tee\":{\"x-ms-sevsnpvm-vmpl\":2}"};
+		"\"x-ms-isolation-tee\":{\"x-ms-sevsnpvm-vmpl\":2}",
+		"\"x-ms-sevsnpvm-migration-allowed\":true", "\"tdx_td_attributes_migratable\":true",
+		"\"tdx_td_attributes_perf_prof\":true",
+		"\"x-ms-isolation-tee\":{\"tdx_td_attributes_migratable\":true}",
+		"\"x-ms-isolation-tee\":{\"tdx_td_attributes_pmt_prof\":\"false\"}",
+		"\"x-ms-isolation-tee\":{\"tdx_td_attributes_hgs_plus_prof\":true}"};
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		char claims[512];
