@@ -141,8 +141,9 @@ static bool
 in_head(const char *name)
 {
 	static const char *const names[] = {"v", "log", "seq", "time", "wall", "boot_id", "boot_ns",
-		"writer", "writer_pid", "lab", "event", "token", "key", "version", "result", "uid",
-		"pid", "checks", "accepted", "sentence", "code", "prev", "hash", "tpm_boot_ns"};
+		"writer", "writer_pid", "writer_uid", "lab", "event", "token", "key", "version",
+		"result", "uid", "pid", "checks", "accepted", "sentence", "code", "prev", "hash",
+		"tpm_boot_ns"};
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (strcmp(name, names[i]) == 0)
 			return true;
@@ -169,8 +170,12 @@ print_head(const json_t *o, const struct vs_audit_line *l)
 	if (json_object_get(o, "pid"))
 		(void)printf(" pid %" JSON_INTEGER_FORMAT,
 			json_integer_value(json_object_get(o, "pid")));
-	(void)printf(" by %s[%" JSON_INTEGER_FORMAT "]\n", word(o, "writer", a),
+	(void)printf(" by %s[%" JSON_INTEGER_FORMAT "]", word(o, "writer", a),
 		json_integer_value(json_object_get(o, "writer_pid")));
+	if (json_object_get(o, "writer_uid"))
+		(void)printf(" of uid %" JSON_INTEGER_FORMAT,
+			json_integer_value(json_object_get(o, "writer_uid")));
+	(void)printf("\n");
 	if (json_object_get(o, "sentence"))
 		(void)printf("    %s", word(o, "sentence", a));
 	if (json_object_get(o, "sentence"))

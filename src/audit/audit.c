@@ -106,6 +106,7 @@ write_record(struct vs_audit *a, struct vs_bytes body, struct vs_err *err)
 		.wall = next.wall,
 		.boot_ns = a->clock.ops->boot_ns(a->clock.self),
 		.pid = (int)getpid(),
+		.uid = (unsigned)geteuid(),
 		.lab = a->lab,
 	};
 

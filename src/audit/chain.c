@@ -122,8 +122,8 @@ vs_chain_compose(struct vs_ossl *o, const struct vs_chain_head *head, struct vs_
 	VS_TRY(vs_chain_put_string(out, head->boot_id, err));
 	VS_TRY(vs_buf_addf(out, err, ",\"boot_ns\":%lld,\"writer\":", (long long)head->boot_ns));
 	VS_TRY(vs_chain_put_string(out, head->writer, err));
-	VS_TRY(vs_buf_addf(
-		out, err, ",\"writer_pid\":%d%s,", head->pid, head->lab ? ",\"lab\":true" : ""));
+	VS_TRY(vs_buf_addf(out, err, ",\"writer_pid\":%d,\"writer_uid\":%u%s,", head->pid,
+		head->uid, head->lab ? ",\"lab\":true" : ""));
 	VS_TRY(vs_buf_add(out, body.p, body.n, err));
 	VS_TRY(vs_buf_addf(out, err, ",\"prev\":\"%s\"", head->prev));
 	VS_TRY(hash_body(o, vs_buf_view(out), ret_hash, err));
@@ -326,12 +326,16 @@ read_fixed(const struct member *m, size_t n, struct vs_chain_link *ret)
 	for (size_t i = 0; i < FIXED; i++)
 		if (!vs_bytes_eq_str(m[i].name, names[i]))
 			return false;
-	ret->lab = vs_bytes_eq_str(m[FIXED].name, "lab");
-	if (ret->lab && !vs_bytes_eq_str(m[FIXED].value, "true"))
+	/* Older logs do not have it, and stay what they are. */
+	const size_t uid = vs_bytes_eq_str(m[FIXED].name, "writer_uid") ? 1 : 0;
+	if (uid && (m[FIXED].value.p[0] < '0' || m[FIXED].value.p[0] > '9'))
+		return false;
+	ret->lab = vs_bytes_eq_str(m[FIXED + uid].name, "lab");
+	if (ret->lab && !vs_bytes_eq_str(m[FIXED + uid].value, "true"))
 		return false;
 	ret->seq = number(m[2].value);
 	ret->wall = (int64_t)number(m[4].value);
-	return vs_bytes_eq_str(m[FIXED + (ret->lab ? 1 : 0)].name, "event") &&
+	return vs_bytes_eq_str(m[FIXED + uid + (ret->lab ? 1 : 0)].name, "event") &&
 		vs_bytes_eq_str(m[0].value, "1") && hex_text(m[1].value, ret->log_id, 32) &&
 		text(m[3].value, ret->time, sizeof ret->time) &&
 		text(m[5].value, ret->boot_id, sizeof ret->boot_id) &&

@@ -5,7 +5,7 @@
  * itself, so also the hash of the line before.
  *
  *   {"v":1,"log":..,"seq":..,"time":..,"wall":..,"boot_id":..,"boot_ns":..,"writer":..,
- *    "writer_pid":..,["lab":true,]"event":..,...,["clock_back_s":..,]["tpm_clock_ms":..,
+ *    "writer_pid":..,["writer_uid":..,]["lab":true,]"event":..,...,["clock_back_s":..,]["tpm_clock_ms":..,
  *    "tpm_resets":..,"tpm_restarts":..,"tpm_boot_ns":..,]"prev":..,"hash":..}
  */
 #ifndef VS_AUDIT_CHAIN_H
@@ -43,6 +43,7 @@ struct vs_chain_head {
 	uint64_t seq;
 	int64_t wall, boot_ns;
 	int pid;
+	unsigned uid;
 	bool lab;
 };
 

@@ -11,8 +11,8 @@ enum { VALUE_MAX = 8192 };
 
 /* Names that vs_chain_compose writes itself. */
 static const char *const reserved[] = {"v", "log", "seq", "time", "wall", "boot_id", "boot_ns",
-	"writer", "writer_pid", "lab", "event", "prev", "hash", "clock_back_s", "tpm_clock_ms",
-	"tpm_resets", "tpm_restarts", "tpm_boot_ns"};
+	"writer", "writer_pid", "writer_uid", "lab", "event", "prev", "hash", "clock_back_s",
+	"tpm_clock_ms", "tpm_resets", "tpm_restarts", "tpm_boot_ns"};
 
 static bool
 good_name(const char *name)

@@ -174,7 +174,7 @@ cp "$T/good" "$L"
 
 note "audit show"
 succeeds "all records" "$VOUCHSAFE" audit show "$L.1" "$L"
-says '^20[0-9-]+T[0-9:]+Z #2 LAB attempt granted token lab-vault by vouchsafe\[[0-9]+\]$'
+says '^20[0-9-]+T[0-9:]+Z #2 LAB attempt granted token lab-vault by vouchsafe\[[0-9]+\] of uid '"$(id -u)"'$'
 says 'checks: [0-9]+ passed, 0 not'
 succeeds "only refusals" "$VOUCHSAFE" audit show --result refused "$L.1" "$L"
 [ "$(grep -c '^20' "$T/cmd.out")" = 2 ] || { cat "$T/cmd.out"; fail "not two refusals"; }

@@ -311,6 +311,61 @@ a_line_without_end_does_not_eat_memory(void **state)
 	assert_code(vs_audit_verify_file("/nonexistent", NULL, &good_report, &err), FILE);
 }
 
+/* As it was written before records named their writer's user. */
+static const char old_log[] =
+	"{\"v\":1,\"log\":\"00112233445566778899aabbccddeeff\",\"seq\":1,"
+	"\"time\":\"2026-11-21T22:23:01Z\",\"wall\":1795299781,"
+	"\"boot_id\":\"9e44f36f-3e7d-47c9-a1e5-c1efad2e4249\",\"boot_ns\":11,"
+	"\"writer\":\"vouchsafe-agent\",\"writer_pid\":7,\"event\":\"log\","
+	"\"prev\":\"0000000000000000000000000000000000000000000000000000000000000000\","
+	"\"hash\":\"0c9ec87dd1365e7d3605695fb2a570a9356bba9a17cde1c29f646621b4f20136\"}\n"
+	"{\"v\":1,\"log\":\"00112233445566778899aabbccddeeff\",\"seq\":2,"
+	"\"time\":\"2026-11-21T22:23:01Z\",\"wall\":1795299781,"
+	"\"boot_id\":\"9e44f36f-3e7d-47c9-a1e5-c1efad2e4249\",\"boot_ns\":12,"
+	"\"writer\":\"vouchsafe-agent\",\"writer_pid\":7,\"event\":\"grant\","
+	"\"token\":\"a\","
+	"\"prev\":\"0c9ec87dd1365e7d3605695fb2a570a9356bba9a17cde1c29f646621b4f20136\","
+	"\"hash\":\"0410b6523b950f7bb46f3a7aa728a2aa64ce85131733dc261e0e5bce7fad1976\"}\n"
+	"{\"v\":1,\"log\":\"00112233445566778899aabbccddeeff\",\"seq\":3,"
+	"\"time\":\"2026-11-21T22:23:01Z\",\"wall\":1795299781,"
+	"\"boot_id\":\"9e44f36f-3e7d-47c9-a1e5-c1efad2e4249\",\"boot_ns\":13,"
+	"\"writer\":\"vouchsafe-agent\",\"writer_pid\":7,\"event\":\"release\","
+	"\"token\":\"a\",\"key\":\"k\","
+	"\"prev\":\"0410b6523b950f7bb46f3a7aa728a2aa64ce85131733dc261e0e5bce7fad1976\","
+	"\"hash\":\"004a98e4dabae8c0f7260100b6bb498910e6696b07ebe979f65d0de28e8630e4\"}\n";
+
+static void
+an_older_log_is_whole_and_is_continued(void **state)
+{
+	struct vs_err err = {0};
+	struct vs_audit *a = NULL;
+	struct vs_audit_rec *r = NULL;
+	struct vs_audit_report report = {0};
+	char old[sizeof dir + 8], user[40];
+	const struct vs_clock clock = vs_clock_system();
+	const struct vs_audit_env env = {
+		.path = old, .writer = "test", .clock = clock, .rng = vs_rng_system()};
+	VS_CLEANUP(vs_buf_done) struct vs_buf text = {.max = 1 << 20};
+	(void)state;
+	(void)snprintf(old, sizeof old, "%s/old", dir);
+	assert_ok(vs_file_replace(old, 0600, vs_bytes_str(old_log), &err), &err);
+	assert_ok(vs_audit_verify_file(old, NULL, &report, &err), &err);
+	assert_true(report.ok);
+	assert_ok(vs_audit_open(&env, &a, &err), &err);
+	assert_ok(vs_audit_begin(a, "attempt", &r, &err), &err);
+	assert_ok(vs_audit_commit(a, r, clock.ops->boot_ns(clock.self) + INT64_C(5000000000), &err),
+		&err);
+	vs_audit_close(a);
+	assert_ok(vs_audit_verify_file(old, NULL, &report, &err), &err);
+	assert_true(report.ok);
+	assert_ok(vs_file_read(old, text.max, VS_FILE_ANY, &text, &err), &err);
+	(void)snprintf(
+		user, sizeof user, ",\"writer_uid\":%u,\"event\":\"attempt\"", (unsigned)geteuid());
+	assert_non_null(strstr(vs_buf_cstr(&text), user));
+	drop_lock(old);
+	(void)unlink(old);
+}
+
 int
 main(void)
 {
@@ -325,6 +380,7 @@ main(void)
 		cmocka_unit_test(a_checkpoint_in_the_middle_does_not_prove_the_tail),
 		cmocka_unit_test(lines_in_other_forms_are_refused),
 		cmocka_unit_test(a_line_without_end_does_not_eat_memory),
+		cmocka_unit_test(an_older_log_is_whole_and_is_continued),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
