@@ -13,6 +13,7 @@
 #include "core/checkpoint.h"
 #include "tools/remedy.h"
 #include "core/tpmtime.h"
+#include "gate/gate.h"
 
 static const int cat_exit[VS_CAT_COUNT_] = {
 	[VS_CAT_NONE] = VS_EXIT_OK,
@@ -230,10 +231,10 @@ vs_cli_record(struct vs_cli_world *w, const char *label, const char *kind, vs_rc
 	struct vs_audit_rec *rec = NULL;
 	if (!w->audit)
 		return VS_OK;
-	const enum vs_cat cat = vs_code_cat(outcome.code);
-	const char *const result = !vs_failed(outcome) ? "granted"
-		: cat == VS_CAT_POLICY                 ? "refused"
-						       : "unreachable";
+	const enum vs_gate_event event = vs_gate_event_of(outcome.code);
+	const char *const result = event == VS_GATE_GRANTED ? "granted"
+		: event == VS_GATE_UNREACHABLE              ? "unreachable"
+							    : "refused";
 	VS_TRY(vs_audit_begin(w->audit, "attempt", &rec, err));
 	vs_audit_str(rec, "token", label);
 	vs_audit_str(rec, "kind", kind);

@@ -91,8 +91,6 @@ attest(const char *config, const char *label, bool json)
 		rc = vs_cli_token(w.conf, label, &token, &err);
 	if (!vs_failed(rc))
 		rc = vs_cli_world_talk(&w, &err);
-	if (!vs_failed(rc))
-		rc = vs_cli_services(&w, token, &services, &err);
 	if (vs_failed(rc))
 		return vs_cli_fail(rc, &err);
 
@@ -100,7 +98,10 @@ attest(const char *config, const char *label, bool json)
 	struct vs_attestation *a = NULL;
 	const int64_t deadline =
 		w.clock.ops->boot_ns(w.clock.self) + w.conf->operation_timeout_ms * 1000000;
-	rc = vs_services_attest(services, deadline, &a, &verdict, &err);
+	/* From here on it is an attempt, whatever keeps it from its end. */
+	rc = vs_cli_services(&w, token, &services, &err);
+	if (!vs_failed(rc))
+		rc = vs_services_attest(services, deadline, &a, &verdict, &err);
 	struct vs_err audit_err = {0};
 	const vs_rc recorded =
 		vs_cli_record(&w, token->label, "tool", rc, &verdict, &err, &audit_err);

@@ -156,17 +156,27 @@ check_settings(const struct vs_services_env *env, struct vs_err *err)
 	return VS_OK;
 }
 
+/* policy_lock held. */
 static VS_RC
 read_policy(struct vs_services *s, struct vs_err *err)
 {
 	VS_CLEANUP(vs_buf_done) struct vs_buf text = {0};
 	const char *path = s->env.token->policy;
 
-	if (path == NULL)
+	if (path == NULL || s->policy != NULL)
 		return VS_OK;
 	VS_TRY(vs_file_read(path, VS_POLICY_TEXT_MAX, VS_FILE_TRUSTED, &text, err));
 	const vs_rc rc = vs_policy_parse(vs_buf_view(&text), &s->policy, err);
 	return vs_failed(rc) ? vs_err_while(rc, err, "reading the policy %s", path) : rc;
+}
+
+VS_RC
+vs_attempt_policy(struct vs_services *s, struct vs_err *err)
+{
+	pthread_mutex_lock(&s->policy_lock);
+	const vs_rc rc = read_policy(s, err);
+	pthread_mutex_unlock(&s->policy_lock);
+	return rc;
 }
 
 static VS_RC
@@ -214,7 +224,6 @@ build(struct vs_services *s, struct vs_err *err)
 		VS_FAIL(err, CONFIG_VALUE, "state-dir is too long");
 	vs_maa_os_read(&s->os);
 	VS_TRY(vs_ossl_new(&s->ossl, err));
-	VS_TRY(read_policy(s, err));
 	VS_TRY(read_anchors(s, err));
 	VS_TRY(vs_attempt_roots(s, err));
 	VS_TRY(add_provider(s, t->attestation, err));
@@ -236,6 +245,7 @@ vs_services_new(const struct vs_services_env *env, struct vs_services **ret, str
 		VS_FAIL(err, MEMORY, "no memory for the services of a token");
 	s->env = *env;
 	pthread_mutex_init(&s->said_lock, NULL);
+	pthread_mutex_init(&s->policy_lock, NULL);
 	const vs_rc rc = build(s, err);
 	if (vs_failed(rc)) {
 		vs_services_free(s);
@@ -261,6 +271,7 @@ vs_services_free(struct vs_services *s)
 	vs_policy_unref(s->policy);
 	vs_ossl_unref(s->ossl);
 	pthread_mutex_destroy(&s->said_lock);
+	pthread_mutex_destroy(&s->policy_lock);
 	free(s);
 }
 

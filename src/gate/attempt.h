@@ -26,7 +26,10 @@ struct vs_services_env {
 	struct vs_http http; /* shared by all tokens of a process */
 };
 
-/* Reads and checks the policy file, builds credential and trust caches; no network, no TPM. */
+/*
+ * Builds credential and trust caches; no network, no TPM. The policy file is read by the first
+ * attempt, so that one that cannot be read is an attempt that is refused, and recorded as such.
+ */
 VS_RC
 vs_services_new(const struct vs_services_env *env, struct vs_services **ret, struct vs_err *err);
 void vs_services_free(struct vs_services *s);

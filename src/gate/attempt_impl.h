@@ -30,7 +30,8 @@ struct vs_services {
 	struct vs_services_env env;
 	struct vs_net net;
 	struct vs_ossl *ossl;
-	struct vs_policy *policy; /* NULL: none, which denies */
+	struct vs_policy *policy; /* of the first attempt that could read it; NULL: denies */
+	pthread_mutex_t policy_lock;
 	struct vs_certs *release_anchors;
 	struct vs_roots roots; /* of hardware; empty unless some evidence is checked here */
 	struct vs_ev_certs ima_keys; /* whose signatures of files count */
@@ -59,6 +60,8 @@ vs_attempt_open_source(struct vs_services *s, struct vs_evidence_src *ret, struc
 VS_RC vs_attempt_lock_source(
 	struct vs_evidence_src *src, struct vs_evidence_src *ret, struct vs_err *err);
 
+/* Reads s->policy, if it is not there. Errors: those of vs_file_read and vs_policy_parse. */
+VS_RC vs_attempt_policy(struct vs_services *s, struct vs_err *err);
 /* Reads s->roots where a setting needs them. Errors: CONFIG_MODE, CONFIG_FILE, FORMAT, MEMORY. */
 VS_RC vs_attempt_roots(struct vs_services *s, struct vs_err *err);
 /* What vendors published, for one attempt. Owned; empty with vs_attempt_collateral_done. */

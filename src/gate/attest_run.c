@@ -320,14 +320,19 @@ may_fall_back(vs_rc rc)
 
 /* No document, no access: said before anything is sent anywhere. */
 static VS_RC
-refuse_without_policy(const struct vs_services *s, struct vs_verdict *verdict, struct vs_err *err)
+need_policy(struct vs_services *s, struct vs_verdict *verdict, struct vs_err *err)
 {
 	struct vs_check *c = &verdict->checks[0];
+	const vs_rc rc = vs_attempt_policy(s, err);
 
+	if (!vs_failed(rc) && s->policy != NULL)
+		return VS_OK;
 	*c = (struct vs_check){.rule = "policy", .name = "local policy"};
 	(void)snprintf(c->expected, sizeof c->expected, "a policy document");
-	(void)snprintf(c->seen, sizeof c->seen, "none");
+	(void)snprintf(c->seen, sizeof c->seen, "%s", vs_failed(rc) ? "unreadable" : "none");
 	verdict->n_checks = 1;
+	if (vs_failed(rc))
+		return rc;
 	VS_FAIL(err, REFUSED_POLICY,
 		"[token %s] has no policy, which denies; set policy to a release policy document",
 		s->env.token->label);
@@ -342,8 +347,7 @@ vs_services_attest(struct vs_services *s, int64_t deadline_boot_ns, struct vs_at
 	vs_rc rc = VS_OK;
 
 	*ret_verdict = (struct vs_verdict){0};
-	if (s->policy == NULL)
-		return refuse_without_policy(s, ret_verdict, err);
+	VS_TRY(need_policy(s, ret_verdict, err));
 	start(&identity, fetch_identity);
 	start(&amd, fetch_amd_chain);
 	for (size_t i = 0; i < s->n_providers; i++) {

@@ -147,6 +147,33 @@ event uses "no use of another key is counted for it" "sum(x['uses'] for x in rs 
 event uses "uses of a process that was killed" "r['key'] == 'rsa2048' and r['uses'] == 3 and r['pid'] == $KILLED and r['processes'] == 1"
 event stop "the end" "r['writer'] == 'vouchsafe-agent'"
 event checkpoint "checkpoints of its own" "r['counter'] > 0 and r['nv']"
+note "a policy that cannot be read"
+mv "$D/policy.json" "$T/policy.kept"
+for how in missing writable garbage; do
+	case $how in
+	missing) rm -f "$D/policy.json" ;;
+	writable) cp "$T/policy.kept" "$D/policy.json" && chmod 666 "$D/policy.json" ;;
+	garbage) rm -f "$D/policy.json" && echo '{"version":' >"$D/policy.json" && chmod 600 "$D/policy.json" ;;
+	esac
+	RC=0
+	"$VOUCHSAFE" attest --token lab-vault >"$T/cmd.out" 2>&1 || RC=$?
+	[ "$RC" != 0 ] || fail "attested with a policy that is $how"
+	event attempt "$how: the tool's attempt is recorded as refused, with the file and who asked" \
+		"r is rs[-1] and r['result'] == 'refused' and r['kind'] == 'tool' and '$D/policy.json' in json.dumps(r) and r['writer_uid'] == $(id -u) and failed(r, 'unreadable') and not r['accepted']"
+	start_agent
+	start_client
+	expect "find ec256 = CKR_OK found"
+	expect "sign ecdsa = CKR_F*"
+	event attempt "$how: an application's attempt is recorded as refused" \
+		"r is rs[-1] and r['result'] == 'refused' and r['kind'] == 'need' and r['pid'] == $CLIENT_PID and '$D/policy.json' in json.dumps(r) and failed(r, 'unreadable')"
+	kill -9 "$CLIENT_PID"
+	wait "$CLIENT_PID" 2>/dev/null || true
+	exec 8>&- 9<&-
+	stop_agent
+done
+rm -f "$D/policy.json"
+mv "$T/policy.kept" "$D/policy.json"
+succeeds "mended, it is granted again" "$VOUCHSAFE" attest --token lab-vault
 "$VOUCHSAFE" audit show --json | python3 -c 'import json, sys
 rs = [json.loads(l) for l in sys.stdin]
 sys.exit(0 if rs and all(r["lab"] for r in rs) else 1)' || fail "a record does not say that it is of a lab"

@@ -6,7 +6,9 @@
  */
 #include <pthread.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "lab/attemptkit.h"
 #include "unit/unit.h"
 
@@ -251,6 +253,48 @@ local_policy_decides_whatever_the_service_says(void **state)
 	}
 }
 
+/* An attempt, so that it has a verdict to record, and no more than that: mended, the next one is
+ * made. */
+static void
+a_policy_that_cannot_be_read_refuses_the_attempt(void **state)
+{
+	static const struct {
+		const char *text; /* NULL: no file */
+		enum vs_code code;
+	} cases[] = {{NULL, VS_E_CONFIG_FILE}, {"{\"anyOf\":[]}", VS_E_POLICY_FILE},
+		{"{\"version\":", VS_E_POLICY_FILE}};
+	VS_CLEANUP(vs_buf_done) struct vs_buf good = {.max = 1 << 16};
+	struct vs_err err = {0};
+
+	(void)state;
+	assert_ok(vs_file_read(ak_token().policy, good.max, VS_FILE_TRUSTED, &good, &err), &err);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct vs_conf_token token = ak_token();
+		char path[1200] = "";
+		struct vs_attestation *a = NULL;
+		struct vs_catalog_data *c = NULL;
+		struct vs_verdict verdict = {0};
+		(void)snprintf(path, sizeof path, "%s",
+			ak_write("bad-policy.json", cases[i].text ? cases[i].text : ""));
+		if (cases[i].text == NULL)
+			assert_int_equal(unlink(path), 0);
+		token.policy = path;
+		struct vs_services *s = ak_services(&token, VS_LOG_ERROR);
+		assert_ok(vs_services_catalog(s, ak_in_ms(30000), &c, &err), &err);
+		vs_catalog_data_free(c);
+		assert_int_equal(vs_services_attest(s, ak_in_ms(30000), &a, &verdict, NULL).code,
+			cases[i].code);
+		assert_null(a);
+		assert_int_equal(verdict.n_checks, 1);
+		assert_false(verdict.passed);
+		assert_string_equal(verdict.checks[0].seen, "unreadable");
+		(void)ak_write("bad-policy.json", vs_buf_cstr(&good));
+		assert_ok(vs_services_attest(s, ak_in_ms(30000), &a, &verdict, &err), &err);
+		vs_attestation_unref(a);
+		vs_services_free(s);
+	}
+}
+
 static void
 tries_the_next_provider_when_one_is_away(void **state)
 {
@@ -390,7 +434,6 @@ static void
 settings_that_cannot_be_honoured_are_refused(void **state)
 {
 	struct vs_services *s = NULL;
-	char path[1200];
 
 	(void)state;
 #define REFUSED(code_, change_) \
@@ -405,10 +448,6 @@ settings_that_cannot_be_honoured_are_refused(void **state)
 	REFUSED(CONFIG_VALUE, token.evidence = VS_EVIDENCE_SGX);
 	REFUSED(CONFIG_MISSING, token.attestation = NULL);
 	REFUSED(CONFIG_MISSING, token.credential = VS_CRED_NONE);
-	(void)snprintf(path, sizeof path, "%s", ak_write("bad-policy.json", "{\"anyOf\":[]}"));
-	REFUSED(POLICY_FILE, token.policy = path);
-	(void)snprintf(path, sizeof path, "/nonexistent");
-	REFUSED(CONFIG_FILE, token.policy = path);
 #undef REFUSED
 }
 
@@ -422,6 +461,7 @@ main(void)
 			a_pcr_that_changes_later_makes_the_attestation_useless, undo),
 		cmocka_unit_test_teardown(a_machine_that_was_tampered_with_is_refused, undo),
 		cmocka_unit_test(local_policy_decides_whatever_the_service_says),
+		cmocka_unit_test(a_policy_that_cannot_be_read_refuses_the_attempt),
 		cmocka_unit_test(tries_the_next_provider_when_one_is_away),
 		cmocka_unit_test(every_kind_of_credential_opens_the_vault),
 		cmocka_unit_test(every_wrapping_and_every_form_is_opened),
