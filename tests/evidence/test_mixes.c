@@ -384,7 +384,7 @@ load_stated(const char *quote, const char *json, struct stated *s)
 static struct vs_bytes
 signed_text(const struct stated *s, const char *name, const char *sig_name, struct vs_buf *sig)
 {
-	struct vs_bytes text, hex;
+	struct vs_bytes text = {NULL, 0}, hex = {NULL, 0};
 	struct vs_err err = {0};
 	assert_true(vs_json_bytes(vs_json_get(s->j, name), &text) &&
 		vs_json_bytes(vs_json_get(s->j, sig_name), &hex));
