@@ -152,22 +152,23 @@ make_tokens(struct vs_instance *inst)
 	return CKR_OK;
 }
 
+/* A profile is there already in a forked child, and after a start that found no memory. */
 static VS_CK
-start(struct vs_instance *inst, struct vs_profile *remembered)
+start(struct vs_instance *inst)
 {
 	/* Hash seeds and generations only; a poor seed harms nobody but us. */
 	if (getrandom(&inst->seed, sizeof inst->seed, GRND_NONBLOCK) != (ssize_t)sizeof inst->seed)
 		inst->seed ^= (uint64_t)(uintptr_t)inst ^ (uint64_t)vs_boot_now_ns();
 	inst->seed |= 1;
-	const char *log = vs_profile_elevated() ? NULL : secure_getenv("VOUCHSAFE_LOG");
-	inst->log_path[0] = '\0';
-	if (remembered == NULL && log != NULL && log[0] == '/' &&
-		strlen(log) < sizeof inst->log_path)
-		(void)snprintf(inst->log_path, sizeof inst->log_path, "%s", log);
 	inst->log_fd = -2;
-	inst->profile = remembered;
-	if (inst->profile == NULL && vs_failed(vs_profile_load(&inst->profile, NULL)))
-		return CKR_HOST_MEMORY;
+	if (inst->profile == NULL) {
+		const char *log = vs_profile_elevated() ? NULL : secure_getenv("VOUCHSAFE_LOG");
+		inst->log_path[0] = '\0';
+		if (log != NULL && log[0] == '/' && strlen(log) < sizeof inst->log_path)
+			(void)snprintf(inst->log_path, sizeof inst->log_path, "%s", log);
+		if (vs_failed(vs_profile_load(&inst->profile, NULL)))
+			return CKR_HOST_MEMORY;
+	}
 	const CK_RV rv = make_tokens(inst);
 	if (rv != CKR_OK) {
 		free_tokens(inst);
@@ -213,17 +214,27 @@ abandon(struct vs_instance *old)
 	return old->profile;
 }
 
-/* The instance of another process: take it away, and say which profile it had. */
-static struct vs_profile *
-leave_parents(struct vs_instance *_Atomic *slot, struct vs_instance *old, char *log_path)
+/*
+ * The instance of another process is taken away, and in the same step a shell of ours is there,
+ * locked until it has what the parent knew: of two threads of a child neither starts without it.
+ * False: no memory, and nothing has changed.
+ */
+static bool
+replace_parents(struct vs_instance *_Atomic *slot, struct vs_instance *old)
 {
-	struct vs_instance *expected = old;
-	/* Two threads of a child may come here at once: one of them does it. */
-	if (!atomic_compare_exchange_strong(slot, &expected, NULL) ||
-		atomic_load(&old->state) != VS_INST_LIVE)
-		return NULL;
-	memcpy(log_path, old->log_path, sizeof old->log_path);
-	return abandon(old);
+	struct vs_instance *made = make_shell();
+	if (made == NULL)
+		return false;
+	(void)pthread_mutex_lock(&made->lock);
+	const bool ours = atomic_compare_exchange_strong(slot, &old, made);
+	if (ours && atomic_load(&old->state) == VS_INST_LIVE) {
+		memcpy(made->log_path, old->log_path, sizeof made->log_path);
+		made->profile = abandon(old);
+	}
+	(void)pthread_mutex_unlock(&made->lock);
+	if (!ours)
+		free_shell(made);
+	return true;
 }
 
 /* The process's shell with its lock held. A new one is published locked: others wait for us. */
@@ -248,20 +259,15 @@ lock_shell(struct vs_instance *_Atomic *slot)
 VS_CK
 vs_instance_init(struct vs_instance *_Atomic *slot)
 {
-	struct vs_profile *remembered = NULL;
-	char log_path[sizeof((struct vs_instance *)0)->log_path] = "";
 	struct vs_instance *inst = atomic_load(slot);
-	if (inst != NULL && atomic_load(&inst->alive[1]) == 0)
-		remembered = leave_parents(slot, inst, log_path);
+	if (inst != NULL && atomic_load(&inst->alive[1]) == 0 && !replace_parents(slot, inst))
+		return CKR_HOST_MEMORY;
 	inst = lock_shell(slot);
 	if (inst == NULL)
 		return CKR_HOST_MEMORY;
 	CK_RV rv = CKR_CRYPTOKI_ALREADY_INITIALIZED;
-	if (atomic_load(&inst->state) != VS_INST_LIVE) {
-		rv = start(inst, remembered);
-		if (rv == CKR_OK && remembered != NULL)
-			memcpy(inst->log_path, log_path, sizeof log_path);
-	}
+	if (atomic_load(&inst->state) != VS_INST_LIVE)
+		rv = start(inst);
 	(void)pthread_mutex_unlock(&inst->lock);
 	return rv;
 }

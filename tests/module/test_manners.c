@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -338,6 +339,82 @@ a_fork_among_threads_leaves_no_lock_held(void **state)
 	}
 }
 
+static void *
+initialise(void *barrier)
+{
+	(void)pthread_barrier_wait(barrier);
+	const CK_RV rv = C_Initialize(NULL);
+	return rv == CKR_OK || rv == CKR_CRYPTOKI_ALREADY_INITIALIZED ? NULL : barrier;
+}
+
+/* Slots, or 99 after an error. */
+static int
+slots_of_two_threads(void)
+{
+	pthread_barrier_t barrier;
+	pthread_t other;
+	void *bad = NULL;
+	CK_ULONG n = 99;
+	(void)pthread_barrier_init(&barrier, NULL, 2);
+	if (pthread_create(&other, NULL, initialise, &barrier) != 0)
+		return 98;
+	const bool mine = initialise(&barrier) != NULL;
+	(void)pthread_join(other, &bad);
+	return mine || bad != NULL || C_GetSlotList(CK_TRUE, NULL, &n) != CKR_OK ? 99 : (int)n;
+}
+
+/* Tools that keep books of all memory need the address space for themselves. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__clang__) && !defined(VS_VALGRIND)
+#define CAN_RUN_OUT_OF_MEMORY
+
+/* The first time there is no memory, the second time there is. */
+static int
+slots_at_the_second_try(void)
+{
+	const struct rlimit none = {.rlim_cur = 4096, .rlim_max = RLIM_INFINITY};
+	struct rlimit before;
+	CK_ULONG n = 99;
+	if (getrlimit(RLIMIT_AS, &before) != 0 || setrlimit(RLIMIT_AS, &none) != 0)
+		return 98;
+	const CK_RV rv = C_Initialize(NULL);
+	if (setrlimit(RLIMIT_AS, &before) != 0 || rv != CKR_HOST_MEMORY)
+		return 97;
+	return C_Initialize(NULL) == CKR_OK && C_GetSlotList(CK_TRUE, NULL, &n) == CKR_OK ? (int)n
+											  : 99;
+}
+
+#endif
+
+static int
+in_child_without_configuration(int (*fn)(void))
+{
+	int status = 0;
+	const pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		/* Whoever reads it now finds nothing: only what was remembered counts. */
+		fake_agent()->profile.n_tokens = 0;
+		_exit(fn());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void
+a_child_remembers_its_parents_profile_whoever_initialises_when(void **state)
+{
+	CK_ULONG n = 0;
+	(void)state;
+	assert_rv_ok(C_GetSlotList(CK_TRUE, NULL, &n));
+	assert_true(n > 0);
+#ifdef CAN_RUN_OUT_OF_MEMORY
+	assert_int_equal(in_child_without_configuration(slots_at_the_second_try), n);
+#endif
+	for (int i = 0; i < 200; i++)
+		assert_int_equal(in_child_without_configuration(slots_of_two_threads), n);
+}
+
 static void
 the_log_says_why_and_only_where_it_was_asked_to(void **state)
 {
@@ -508,6 +585,7 @@ main(void)
 		T(no_template_crashes_anything),
 		T(no_handle_crashes_anything),
 		T(a_fork_among_threads_leaves_no_lock_held),
+		T(a_child_remembers_its_parents_profile_whoever_initialises_when),
 		cmocka_unit_test(the_log_says_why_and_only_where_it_was_asked_to),
 		cmocka_unit_test(the_log_is_never_written_into_the_hosts_files),
 		cmocka_unit_test(raw_rsa_decryption_wants_its_switch),
