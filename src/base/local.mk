@@ -9,6 +9,7 @@ libvsbase_la_SOURCES = \
 	%D%/file.c %D%/file.h \
 	%D%/log.c %D%/log.h \
 	%D%/clock.c %D%/clock.h \
+	%D%/latch.c %D%/latch.h \
 	%D%/race.h \
 	%D%/keytype.h
 
@@ -17,3 +18,8 @@ tests_unit_test_base_SOURCES = tests/unit/test_base.c
 tests_unit_test_base_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_unit_test_base_LDADD = libvsbase.la -lcmocka
 TESTS += tests/unit/test_base
+check_PROGRAMS += tests/unit/test_latch
+tests_unit_test_latch_SOURCES = tests/unit/test_latch.c
+tests_unit_test_latch_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_unit_test_latch_LDADD = libvsbase.la -lcmocka
+TESTS += tests/unit/test_latch

@@ -59,7 +59,7 @@ add_chunk(struct vs_instance *inst, struct vs_stripe *stripe)
 		/* Generations start somewhere, so that a handle cannot be guessed from another. */
 		VS_RACE_ATOMIC(s->word);
 		atomic_init(&s->word, ((inst->seed * (s->index + UINT64_C(1))) & 0x7fffffff) << 1);
-		(void)pthread_mutex_init(&s->lock, NULL);
+		vs_latch_init(&s->lock);
 		s->next_free = i + 1 < VS_SESSIONS_PER_CHUNK ? &chunk[i + 1] : NULL;
 	}
 	/* In one total order with the state: a finaliser sees this chunk, or we see that it closes.
@@ -125,14 +125,14 @@ vs_session_open(struct vs_instance *inst, CK_SLOT_ID slot, CK_FLAGS flags, CK_SE
 		VS_CK_TRY(add_chunk(inst, stripe));
 		s = take_any(inst, stripe);
 	}
-	(void)pthread_mutex_lock(&s->lock);
+	vs_latch_lock(&s->lock);
 	/*
 	 * Finalising takes every entry's lock after it has changed the state: what is live here
 	 * stays until we let go, and the tokens may be looked at.
 	 */
 	const bool live = atomic_load(&inst->state) == VS_INST_LIVE;
 	if (!live || slot >= inst->n_tokens) {
-		(void)pthread_mutex_unlock(&s->lock);
+		vs_latch_unlock(&s->lock);
 		give_free(stripe, s);
 		return live ? CKR_SLOT_ID_INVALID : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
@@ -146,7 +146,7 @@ vs_session_open(struct vs_instance *inst, CK_SLOT_ID slot, CK_FLAGS flags, CK_SE
 	s->handle = handle_of(s, word);
 	atomic_store_explicit(&s->word, word, memory_order_release);
 	*ret = s->handle;
-	(void)pthread_mutex_unlock(&s->lock);
+	vs_latch_unlock(&s->lock);
 	return CKR_OK;
 }
 
@@ -188,9 +188,9 @@ vs_session_enter(struct vs_instance *inst, CK_SESSION_HANDLE h, struct vs_sessio
 	const uint64_t want = ((uint64_t)h >> 32) << 1 | 1;
 	if (s == NULL || atomic_load_explicit(&s->word, memory_order_acquire) != want)
 		return CKR_SESSION_HANDLE_INVALID;
-	(void)pthread_mutex_lock(&s->lock);
+	vs_latch_lock(&s->lock);
 	if (atomic_load_explicit(&s->word, memory_order_relaxed) != want) {
-		(void)pthread_mutex_unlock(&s->lock);
+		vs_latch_unlock(&s->lock);
 		return vs_instance_live(inst) ? CKR_SESSION_HANDLE_INVALID
 					      : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
@@ -243,7 +243,7 @@ vs_session_leave(struct vs_session *s)
 	const uint32_t word = atomic_load_explicit(&s->token->sweep_word, memory_order_relaxed);
 	if (word != s->sweep_word && drop_dead(s))
 		s->sweep_word = word;
-	(void)pthread_mutex_unlock(&s->lock);
+	vs_latch_unlock(&s->lock);
 }
 
 VS_CK
@@ -252,7 +252,7 @@ vs_session_close(struct vs_instance *inst, CK_SESSION_HANDLE h)
 	struct vs_session *s = NULL;
 	VS_CK_TRY(vs_session_enter(inst, h, &s));
 	empty(s);
-	(void)pthread_mutex_unlock(&s->lock);
+	vs_latch_unlock(&s->lock);
 	give_free(my_stripe(inst), s);
 	return CKR_OK;
 }
@@ -268,12 +268,12 @@ close_each(struct vs_instance *inst, const struct vs_token *t)
 		VS_RACE_TAKE(chunk);
 		for (size_t i = 0; i < VS_SESSIONS_PER_CHUNK; i++) {
 			struct vs_session *s = &chunk[i];
-			(void)pthread_mutex_lock(&s->lock);
+			vs_latch_lock(&s->lock);
 			const bool mine =
 				(atomic_load(&s->word) & 1) && (t == NULL || s->token == t);
 			if (mine)
 				empty(s);
-			(void)pthread_mutex_unlock(&s->lock);
+			vs_latch_unlock(&s->lock);
 			if (mine)
 				give_free(my_stripe(inst), s);
 		}
@@ -308,13 +308,13 @@ vs_session_abandon(struct vs_instance *inst)
 		VS_RACE_TAKE(chunk);
 		for (size_t i = 0; i < VS_SESSIONS_PER_CHUNK; i++) {
 			/* Held by a thread that does not exist here: its state may be half made. */
-			if (pthread_mutex_trylock(&chunk[i].lock) != 0)
+			if (!vs_latch_try(&chunk[i].lock))
 				continue;
 			for (unsigned k = 0; k < VS_OP_COUNT_; k++) {
 				if (chunk[i].op[k] != NULL)
 					vs_op_abandon(chunk[i].op[k]);
 			}
-			(void)pthread_mutex_unlock(&chunk[i].lock);
+			vs_latch_unlock(&chunk[i].lock);
 		}
 	}
 }
@@ -332,11 +332,11 @@ vs_session_sweep(struct vs_instance *inst, struct vs_token *t, struct vs_session
 			struct vs_session *s = &chunk[i];
 			if (s == self ||
 				!(atomic_load_explicit(&s->word, memory_order_relaxed) & 1) ||
-				pthread_mutex_trylock(&s->lock) != 0)
+				!vs_latch_try(&s->lock))
 				continue;
 			if (s->token == t)
 				(void)drop_dead(s);
-			(void)pthread_mutex_unlock(&s->lock);
+			vs_latch_unlock(&s->lock);
 		}
 	}
 	if (self != NULL)
@@ -356,12 +356,12 @@ vs_session_counts(struct vs_instance *inst, const struct vs_token *t, CK_ULONG *
 		for (size_t i = 0; i < VS_SESSIONS_PER_CHUNK; i++) {
 			struct vs_session *s = &chunk[i];
 			if (!(atomic_load_explicit(&s->word, memory_order_relaxed) & 1) ||
-				pthread_mutex_trylock(&s->lock) != 0)
+				!vs_latch_try(&s->lock))
 				continue;
 			const bool mine = (atomic_load(&s->word) & 1) && s->token == t;
 			*all += mine;
 			*rw += mine && (s->flags & CKF_RW_SESSION);
-			(void)pthread_mutex_unlock(&s->lock);
+			vs_latch_unlock(&s->lock);
 		}
 	}
 }

@@ -6,6 +6,7 @@
 #ifndef VS_TOKEN_SESSION_H
 #define VS_TOKEN_SESSION_H
 
+#include "base/latch.h"
 #include "token/op.h"
 
 enum { VS_FIND_INLINE = 16, VS_FIND_MAX = 200000 };
@@ -18,7 +19,7 @@ struct vs_find {
 };
 
 struct vs_session {
-	pthread_mutex_t lock; /* 2 */
+	struct vs_latch lock; /* 2 */
 	_Atomic uint64_t word; /* generation << 1 | open */
 	uint32_t index;
 	struct vs_session *next_free;
