@@ -293,7 +293,7 @@ member(const char *line, const char *name)
 {
 	const char *p = strstr(line, name);
 	assert_non_null(p);
-	return (int)strtol(p + strlen(name), NULL, 10);
+	return (int)strtoul(p + strlen(name), NULL, 10);
 }
 
 /* None is there twice in the place of one that is missing, none overtook another of its writer. */
