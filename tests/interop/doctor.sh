@@ -51,6 +51,7 @@ broken() { # EXIT STATE PATTERN ROW[,ROW...]
 		for n in changed: bad += [f"{n}: {new[n]['found']}"] if bad else []
 		sys.exit("\n".join(bad) if bad else 0)
 	EOT
+	[ "$2" = ok ] || printf '%s\n' "${4%%,*}" >>"$T/rows"
 	ok "$4: $3"
 }
 
@@ -229,3 +230,10 @@ until "$VOUCHSAFE" status --agent --config "$C" >/dev/null 2>&1; do
 	sleep 0.05
 done
 doctor; broken 0 ok 'answers at .*mode 0666' agent
+
+python3 - "$T/healthy.json" "$T/rows" <<-'EOT' || fail "rows that nothing above breaks"
+	import json, sys
+	left = {r["row"] for r in json.load(open(sys.argv[1]))["rows"]} - set(open(sys.argv[2]).read().split())
+	sys.exit(f"never broken: {sorted(left)}" if left else 0)
+EOT
+ok "each row was broken by itself"
