@@ -68,6 +68,7 @@ struct vs_dcap_expect {
 	int64_t at_unix;
 	const struct vs_ev_certs *roots; /* Intel's root */
 	bool allow_debug;
+	bool allow_migration; /* TDX: a migration TD, which the quote does not name */
 	const struct vs_dcap_collateral *collateral; /* NULL: TCB is not evaluated, and v says so */
 	bool collateral_required; /* without it, and without lists, the quote is refused */
 	const struct vs_ev_crls *crls; /* Intel's lists; NULL: none */
