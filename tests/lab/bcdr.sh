@@ -28,14 +28,14 @@ signed_by() { # what URL
 }
 sign
 signed_by "without a fault the primary attests" "$MAA_URL"
-for way in refused reset silent stall close 500 503 504 429 403 tls-expired; do
+for way in refused reset silent stall drip close reset-answer 500 502 503 504 429 403 404 not-tls tls-expired html; do
 	"$LAB" fault maa "$way" --dir "$D" >/dev/null
 	from=$(date +%s%N)
 	sign
 	ms=$((($(date +%s%N) - from) / 1000000))
 	"$LAB" fault clear --dir "$D" >/dev/null
 	case $way in
-	429 | tls-expired | 403) # it lives, or somebody stands in the middle: no reason to ask elsewhere
+	429 | 403 | 404 | not-tls | tls-expired | html) # it lives, or somebody stands in the middle: no reason to ask elsewhere
 		! grep -q 'CKR_OK 256' "$T/sign" || fail "primary $way: $(cat "$T/sign")"
 		ok "primary $way: no fallback" ;;
 	*) signed_by "primary $way: the fallback attests after $ms ms" "$MAA_SHARED_URL" ;;
@@ -44,6 +44,12 @@ for way in refused reset silent stall close 500 503 504 429 403 tls-expired; do
 done
 sign
 signed_by "the primary is back" "$MAA_URL"
+for way in refused stall 500 tls-expired; do
+	"$LAB" fault maa-shared "$way" --dir "$D" >/dev/null
+	sign
+	"$LAB" fault clear --dir "$D" >/dev/null
+	signed_by "fallback $way: the primary does not need it" "$MAA_URL"
+done
 "$LAB" attestation rotate --dir "$D" >/dev/null
 sign
 signed_by "after a rotation the new key is believed" "$MAA_URL"

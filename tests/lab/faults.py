@@ -5,7 +5,7 @@
 For each case a new application (and with it a new agent, so that nothing is cached) uses a key while
 the fault stands: it must get an error of the right kind within the time limit, hold no part of the
 key, and leave a record that grants nothing; the agent keeps its limits of memory and descriptors; and
-when the fault has ended, the same application succeeds. Run as `vouchsafe-lab run -- matrix.py [N/M]`:
+when the fault has ended, the same application succeeds. Run as `vouchsafe-lab run -- faults.py [N/M]`:
 only each M-th case, from the N-th on.
 """
 import base64
@@ -40,7 +40,7 @@ REACH, TLS, ANSWER, BUSY, ANY = "5\\d\\d", "5\\d\\d", "6\\d\\d", "5\\d\\d", "\\d
 FAULTS = [(k, None, REACH) for k in ("refused", "reset", "silent")]
 FAULTS += [(k, None, TLS) for k in ("not-tls", "tls-alert", "tls-self-signed", "tls-unknown-ca",
                                     "tls-expired", "tls-future", "tls-wrong-name", "tls-incomplete",
-                                    "tls-old")]
+                                    "tls-old", "tls-wildcard")]
 FAULTS += [(k, None, REACH) for k in ("reset-answer", "close", "stall", "drip")]
 FAULTS += [("cut", "10", ANSWER)]
 FAULTS += [(k, None, ANSWER) for k in ("length-long", "length-short", "length-twice", "chunk-cut",
@@ -52,6 +52,8 @@ ELSEWHERE.setblocking(False)
 URL = f"https://localhost:{ELSEWHERE.getsockname()[1]}/"
 FAULTS += [("301", URL, ANSWER), ("302", "http://169.254.169.254/", ANSWER),
            ("307", "file:///etc/passwd", ANSWER), ("308", URL, ANSWER)]
+# A challenge that names another authority and resource: neither is asked, and the token stays (T-N5).
+FAULTS += [("401", f'Bearer authorization="{URL}tenant", resource="https://graph.microsoft.com"', ANY)]
 FAULTS += [(k, None, ANY) for k in ("400", "401", "403", "404", "410")]
 FAULTS += [(k, None, BUSY) for k in ("408", "500", "502", "504")]
 FAULTS += [("429", "120", BUSY), ("429", "garbage", BUSY),

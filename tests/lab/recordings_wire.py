@@ -79,13 +79,8 @@ def mend(text):
 class Wire:
     def __init__(self, r):
         self.r, self.env, self.links = r, os.environ, {}
-        claims = json.loads(b64u(r.bearer["vault"].split(".")[1]))
-        _, _, machine = r.ask("GET", self.env["IMDS_URL"], "/metadata/instance/compute?api-version=2021-02-01",
-                              None, None, {"Metadata": "true"})
-        self.identity = {
-            "object_id": claims["oid"], "client_id": self.env["MI_CLIENT_ID"],
-            "msi_res_id": f"/subscriptions/{json.loads(machine)['subscriptionId']}/resourcegroups/lab/providers/"
-                          "Microsoft.ManagedIdentity/userAssignedIdentities/lab"}
+        self.identity = {"object_id": self.env["MI_OBJECT_ID"], "client_id": self.env["MI_CLIENT_ID"],
+                         "msi_res_id": self.env["MI_RESOURCE_ID"]}
 
     # ---- what is made anew
 

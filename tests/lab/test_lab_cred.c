@@ -104,7 +104,7 @@ unknown(const struct vs_conf_token *t, const char *arc_dir)
 static void
 the_managed_identity_is_named_in_four_ways(void **state)
 {
-	static char object[64], resource[256], wrong[] = "00000000-0000-0000-0000-000000000000";
+	static char resource[256], wrong[] = "00000000-0000-0000-0000-000000000000";
 	(void)state;
 	struct vs_conf_token t = token_of(VS_CRED_MANAGED_IDENTITY, NULL);
 	succeeds(&t, NULL);
@@ -113,11 +113,16 @@ the_managed_identity_is_named_in_four_ways(void **state)
 	t.client_id = wrong;
 	unknown(&t, NULL);
 	t = token_of(VS_CRED_MANAGED_IDENTITY, NULL);
-	(void)snprintf(object, sizeof object, "%s", wrong);
-	t.object_id = object;
+	t.object_id = var("MI_OBJECT_ID");
+	succeeds(&t, NULL);
+	t.object_id = var("MI_CLIENT_ID"); /* the same identity's other name is none */
+	unknown(&t, NULL);
+	t.object_id = wrong;
 	unknown(&t, NULL);
 	t.object_id = NULL;
-	(void)snprintf(resource, sizeof resource, "/subscriptions/none");
+	t.resource_id = var("MI_RESOURCE_ID");
+	succeeds(&t, NULL);
+	(void)snprintf(resource, sizeof resource, "%s2", var("MI_RESOURCE_ID"));
 	t.resource_id = resource;
 	unknown(&t, NULL);
 }

@@ -155,6 +155,7 @@ each_fault_is_what_its_name_says(void **state)
 		{"tls-expired", NULL, CURLE_PEER_FAILED_VERIFICATION, 0},
 		{"tls-future", NULL, CURLE_PEER_FAILED_VERIFICATION, 0},
 		{"tls-wrong-name", NULL, CURLE_PEER_FAILED_VERIFICATION, 0},
+		{"tls-wildcard", NULL, CURLE_PEER_FAILED_VERIFICATION, 0},
 		{"tls-incomplete", NULL, CURLE_PEER_FAILED_VERIFICATION, 0},
 		{"tls-old", NULL, CURLE_SSL_CONNECT_ERROR, 0},
 		{"reset-answer", NULL, -1, 0},

@@ -60,7 +60,7 @@ ok "run leaves nothing behind" empty "$tmp"
 ok "the environment is complete" "$lab" run -- sh -c '
 	for v in VOUCHSAFE_CONF P11_MODULE VAULT_URL MHSM_URL MAA_URL MAA_SHARED_URL MAA_ISOLATED_URL POLICY_SIGNER_FILE IMDS_URL AUTHORITY_URL TENANT_ID \
 		CLIENT_ID CLIENT_SECRET CLIENT_CERT_FILE CERT_CLIENT_ID FEDERATED_TOKEN_FILE WI_CLIENT_ID \
-		MI_CLIENT_ID CA_FILE VOUCHSAFE_LAB; do
+		MI_CLIENT_ID MI_OBJECT_ID MI_RESOURCE_ID CA_FILE VOUCHSAFE_LAB; do
 		eval "[ -n \"\${$v:-}\" ]" || exit 1
 		grep -q "^export $v=" "$VOUCHSAFE_LAB/env" || exit 1
 	done

@@ -66,6 +66,8 @@ lab_handler lab_imds_handle;
  * D/arc; otherwise resp is the challenge or a refusal.
  */
 bool lab_arc_admit(struct lab *lab, const struct lab_req *req, struct lab_resp *resp);
+/* How msi_res_id names the machine's identity. */
+void lab_imds_resource_id(const struct lab *lab, char out[256]);
 /* lab_imds_doc.c: the signed description of the machine. */
 void lab_imds_attested(struct lab *lab, const struct lab_req *req, struct lab_resp *resp);
 

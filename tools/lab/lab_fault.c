@@ -31,6 +31,8 @@ static const struct lab_fault_row rows[] = {
 		NULL},
 	{"tls-wrong-name", LAB_FAULT_TLS_WRONG_NAME, LAB_FAULT_TLS, 0, false,
 		"a certificate for another host", NULL},
+	{"tls-wildcard", LAB_FAULT_TLS_WILDCARD, LAB_FAULT_TLS, 0, false,
+		"a certificate for names with a star that must not stand for this one", NULL},
 	{"tls-incomplete", LAB_FAULT_TLS_INCOMPLETE, LAB_FAULT_TLS, 0, false,
 		"a certificate whose issuing CA is not sent and not known", NULL},
 	{"tls-old", LAB_FAULT_TLS_OLD, LAB_FAULT_TLS, 0, false, "TLS 1.1 and older only", NULL},
@@ -75,7 +77,8 @@ static const struct lab_fault_row rows[] = {
 	{"308", LAB_FAULT_REDIRECT, LAB_FAULT_ANSWER, 308, false, "redirect (--value: where)",
 		NULL},
 	{"400", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 400, false, "BadRequest", NULL},
-	{"401", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 401, false, "Unauthorized", NULL},
+	{"401", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 401, false,
+		"Unauthorized (--value: text of WWW-Authenticate)", NULL},
 	{"403", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 403, false, "Forbidden", NULL},
 	{"404", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 404, false, "NotFound", NULL},
 	{"408", LAB_FAULT_STATUS, LAB_FAULT_ANSWER, 408, false, "RequestTimeout", NULL},
@@ -390,7 +393,9 @@ lab_fault_content(const struct lab_fault *fault, struct lab_resp *resp)
 		lab_resp_error(resp, fault->status, reason_code(fault->status),
 			"The lab was told to answer like this.", NULL);
 		if (fault->value[0] != '\0')
-			lab_resp_header(resp, "Retry-After", fault->value);
+			lab_resp_header(resp,
+				fault->status == 401 ? "WWW-Authenticate" : "Retry-After",
+				fault->value);
 		break;
 	case LAB_FAULT_IDENTITY:
 		lab_resp_json(resp, fault->status,
@@ -413,6 +418,7 @@ lab_fault_content(const struct lab_fault *fault, struct lab_resp *resp)
 	case LAB_FAULT_TLS_EXPIRED:
 	case LAB_FAULT_TLS_FUTURE:
 	case LAB_FAULT_TLS_WRONG_NAME:
+	case LAB_FAULT_TLS_WILDCARD:
 	case LAB_FAULT_TLS_INCOMPLETE:
 	case LAB_FAULT_TLS_OLD:
 	case LAB_FAULT_RESET_ANSWER:

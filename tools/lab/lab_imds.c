@@ -16,6 +16,15 @@ refuse(struct lab_resp *resp, int status, const char *error, const char *text)
 		resp, status, json_pack("{s:s,s:s}", "error", error, "error_description", text));
 }
 
+void
+lab_imds_resource_id(const struct lab *lab, char out[256])
+{
+	(void)snprintf(out, 256,
+		"/subscriptions/%s/resourcegroups/lab/providers/Microsoft.ManagedIdentity/"
+		"userAssignedIdentities/lab",
+		lab->subscription_id);
+}
+
 /* client_id, object_id or msi_res_id must name the one identity there is; none names it, too. */
 static bool
 selector_ok(const struct lab *lab, const struct lab_req *req)
@@ -24,10 +33,7 @@ selector_ok(const struct lab *lab, const struct lab_req *req)
 	const char *object = lab_req_query(req, "object_id");
 	const char *resource = lab_req_query(req, "msi_res_id");
 	char want[256];
-	(void)snprintf(want, sizeof(want),
-		"/subscriptions/%s/resourcegroups/lab/providers/Microsoft.ManagedIdentity/"
-		"userAssignedIdentities/lab",
-		lab->subscription_id);
+	lab_imds_resource_id(lab, want);
 	if ((client != NULL) + (object != NULL) + (resource != NULL) > 1)
 		return false;
 	if (client != NULL)

@@ -189,6 +189,8 @@ describe_defect(struct lab_cert_spec *spec, enum lab_fault_kind kind)
 		spec->not_after_s = 30 * DAY;
 	} else if (kind == LAB_FAULT_TLS_WRONG_NAME) {
 		spec->san = "DNS:other.example,DNS:*.example,DNS:localhost.example,IP:127.0.0.2";
+	} else if (kind == LAB_FAULT_TLS_WILDCARD) {
+		spec->san = "DNS:*,DNS:*.localhost,DNS:local*,DNS:*.0.0.1";
 	} else if (kind == LAB_FAULT_TLS_SELF_SIGNED) {
 		spec->issuer = NULL;
 		spec->issuer_key = NULL;

@@ -166,7 +166,7 @@ lab_state_vars(
 	const struct lab *lab, struct lab_var vars[LAB_VARS_MAX], size_t *n, struct vs_err *err)
 {
 	const struct lab_entra *e = lab->entra;
-	char module[LAB_PATH_MAX];
+	char module[LAB_PATH_MAX], resource_id[256];
 	size_t i = 0;
 	find_module(module);
 #define TEXT(name_, value_) \
@@ -198,6 +198,9 @@ lab_state_vars(
 	PATH("FEDERATED_TOKEN_FILE", "secrets/federated-token");
 	TEXT("WI_CLIENT_ID", e->client_id[LAB_ID_FEDERATED]);
 	TEXT("MI_CLIENT_ID", e->client_id[LAB_ID_MACHINE]);
+	TEXT("MI_OBJECT_ID", e->object_id[LAB_ID_MACHINE]);
+	lab_imds_resource_id(lab, resource_id);
+	TEXT("MI_RESOURCE_ID", resource_id);
 	PATH("CA_FILE", "ca.pem");
 #undef TEXT
 #undef PATH

@@ -24,7 +24,7 @@ struct lab_var {
 	const char *name;
 	char value[LAB_PATH_MAX];
 };
-enum { LAB_VARS_MAX = 24 };
+enum { LAB_VARS_MAX = 26 };
 /* The environment of the lab, in order. */
 VS_RC lab_state_vars(
 	const struct lab *lab, struct lab_var vars[LAB_VARS_MAX], size_t *n, struct vs_err *err);
