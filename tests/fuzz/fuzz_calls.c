@@ -108,7 +108,7 @@ is_noticed(enum calls_break rule)
 int
 main(int argc, char **argv)
 {
-	unsigned long n = 1000, first = 0;
+	unsigned long n = 2000, first = 0;
 	if ((argc > 1 && sscanf(argv[1], "%lu", &n) != 1) ||
 		(argc > 2 && sscanf(argv[2], "%lu", &first) != 1)) {
 		(void)fprintf(stderr, "usage: fuzz_calls [SEQUENCES [FIRST]]\n");

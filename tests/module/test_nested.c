@@ -391,7 +391,15 @@ hostile_templates_inside_are_refused(void **state)
 	full[1] = (CK_ATTRIBUTE)BYTES(CKA_ID, big, 1);
 	assert_rv(make(CKA_WRAP, CKA_WRAP_TEMPLATE, full, 2 * sizeof *full, &h),
 		CKR_TEMPLATE_INCONSISTENT);
-	/* Not every key has every one of them. */
+}
+
+/* A public key wraps only, a private one unwraps and derives. */
+static void
+not_every_key_has_every_template(void **state)
+{
+	CK_ATTRIBUTE own[] = {ATTR(CKA_SIGN, ck_true)};
+	CK_OBJECT_HANDLE h = 0;
+	(void)state;
 	CK_KEY_TYPE ec = CKK_EC;
 	CK_ATTRIBUTE pub[] = {ATTR(CKA_KEY_TYPE, ec),
 		BYTES(CKA_EC_PARAMS, "\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07", 10),
@@ -422,6 +430,7 @@ main(void)
 		TEST(it_is_given_out_in_as_many_steps_as_the_caller_likes),
 		TEST(a_search_compares_what_is_in_it),
 		TEST(hostile_templates_inside_are_refused),
+		TEST(not_every_key_has_every_template),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
