@@ -16,17 +16,10 @@
 #define VS_RACE_TAKE(p) ANNOTATE_HAPPENS_AFTER(p)
 /* x is an _Atomic that is read and written without a common lock. */
 #define VS_RACE_ATOMIC(x) VALGRIND_HG_DISABLE_CHECKING(&(x), sizeof(x))
-/* A lock made of atomics: at its beginning; when it has been taken; before it is let go of. */
-#define VS_RACE_LOCK_MADE(p) ANNOTATE_RWLOCK_CREATE(p)
-#define VS_RACE_LOCKED(p) ANNOTATE_RWLOCK_ACQUIRED((p), 1)
-#define VS_RACE_UNLOCKS(p) ANNOTATE_RWLOCK_RELEASED((p), 1)
 #else
 #define VS_RACE_GIVE(p) ((void)(p))
 #define VS_RACE_TAKE(p) ((void)(p))
 #define VS_RACE_ATOMIC(x) ((void)&(x))
-#define VS_RACE_LOCK_MADE(p) ((void)(p))
-#define VS_RACE_LOCKED(p) ((void)(p))
-#define VS_RACE_UNLOCKS(p) ((void)(p))
 #endif
 
 /* Gives a reference to p back. True: it was the last, and whatever others did with p is over. */
