@@ -86,6 +86,14 @@ vs_ossl_put(struct vs_err *err, enum vs_code code, const char *func, int line, c
 void vs_bn_done(BIGNUM **p);
 void vs_bn_ctx_done(BN_CTX **p);
 void vs_evp_pkey_done(EVP_PKEY **p);
+/*
+ * Kinds of keys for EVP_PKEY_CTX_new_from_name(). By "RSA" or "EC" it first asks for an ENGINE that
+ * the host made its default, for this library context, too; that can be engine_pkcs11 above this
+ * very module, and it has no keys from numbers. By their OIDs (providers' other names for
+ * them) it goes to the provider.
+ */
+#define VS_OSSL_RSA "1.2.840.113549.1.1.1"
+#define VS_OSSL_EC "1.2.840.10045.2.1"
 void vs_evp_pkey_ctx_done(EVP_PKEY_CTX **p);
 void vs_pkey_done(struct vs_pkey **p);
 

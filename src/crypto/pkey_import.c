@@ -142,7 +142,7 @@ ec_from_numbers(
 			1)
 		VS_FAIL(err, MEMORY, "no memory for a private key");
 	VS_TRY(push_secret(bld, OSSL_PKEY_PARAM_PRIV_KEY, k->d, &d, err));
-	return evp_from_params(o, "EC", EVP_PKEY_KEYPAIR, bld, ret, err);
+	return evp_from_params(o, VS_OSSL_EC, EVP_PKEY_KEYPAIR, bld, ret, err);
 }
 
 /* parts->d may have leading zeros or lack them; x and y are compared when they are there. */
@@ -216,7 +216,7 @@ rsa_from_numbers(
 			VS_FAIL(err, BAD_KEY, "a number of the RSA key is too long");
 		VS_TRY(push_secret(bld, rows[i].name, rows[i].number, &bn[i], err));
 	}
-	return evp_from_params(o, "RSA", EVP_PKEY_KEYPAIR, bld, ret, err);
+	return evp_from_params(o, VS_OSSL_RSA, EVP_PKEY_KEYPAIR, bld, ret, err);
 }
 
 static vs_rc
@@ -318,7 +318,7 @@ public_rsa(struct vs_ossl *o, const struct vs_key_public *parts, bool allow_weak
 	if (OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, bn) != 1 ||
 		OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, be) != 1)
 		VS_FAIL(err, MEMORY, "no memory for a public key");
-	return evp_from_params(o, "RSA", EVP_PKEY_PUBLIC_KEY, bld, ret, err);
+	return evp_from_params(o, VS_OSSL_RSA, EVP_PKEY_PUBLIC_KEY, bld, ret, err);
 }
 
 static vs_rc
@@ -343,7 +343,7 @@ public_ec(struct vs_ossl *o, const struct vs_key_public *parts, EVP_PKEY **ret, 
 		OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * n) !=
 			1)
 		VS_FAIL(err, MEMORY, "no memory for a public key");
-	return evp_from_params(o, "EC", EVP_PKEY_PUBLIC_KEY, bld, ret, err);
+	return evp_from_params(o, VS_OSSL_EC, EVP_PKEY_PUBLIC_KEY, bld, ret, err);
 }
 
 vs_rc

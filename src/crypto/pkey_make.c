@@ -263,7 +263,7 @@ vs_pkey_generate_rsa(struct vs_ossl *o, uint32_t bits, struct vs_bytes e, struct
 	OSSL_ENTER(err);
 	VS_CLEANUP(vs_bn_done) BIGNUM *be = BN_bin2bn(e.p, (int)e.n, NULL);
 	VS_CLEANUP(vs_evp_pkey_ctx_done)
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(o->ctx, "RSA", NULL);
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(o->ctx, VS_OSSL_RSA, NULL);
 	if (be == NULL || ctx == NULL)
 		OSSL_FAIL(err, MEMORY, "no memory to generate a key");
 	OSSL_TRY(err, EVP_PKEY_keygen_init(ctx), "a key pair cannot be generated");
@@ -282,7 +282,7 @@ vs_pkey_generate_ec(
 		VS_FAIL(err, PARAM, "the curve is not known");
 	OSSL_ENTER(err);
 	VS_CLEANUP(vs_evp_pkey_ctx_done)
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(o->ctx, "EC", NULL);
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(o->ctx, VS_OSSL_EC, NULL);
 	if (ctx == NULL)
 		OSSL_FAIL(err, MEMORY, "no memory to generate a key");
 	OSSL_TRY(err, EVP_PKEY_keygen_init(ctx), "a key pair cannot be generated");
