@@ -285,7 +285,9 @@ vs_net_call(const struct vs_net *net, const struct vs_http_req *req,
 				vs_failed(rc) ? vs_code_name(rc.code) : "status", res.status, ms,
 				tried);
 			pause_ms(net, ms);
-			continue;
+			/* Overslept: the answer at hand says more than that no time is left. */
+			if (vs_clock_left_ms(&net->clock, req->deadline_boot_ns) > 0)
+				continue;
 		}
 		if (vs_failed(rc))
 			return vs_err_while(rc, err, "asking %s", who);

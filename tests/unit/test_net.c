@@ -277,6 +277,23 @@ honours_retry_after_within_the_deadline(void **state)
 	assert_code(vs_http_fail(&res, "x", NULL), THROTTLED);
 }
 
+/* A busy machine wakes us late: what the service said is told, not that no time is left. */
+static void
+an_answer_is_not_lost_by_sleeping_too_long(void **state)
+{
+	VS_CLEANUP(vs_http_res_done) struct vs_http_res res = {0};
+	const struct webkit_step steps[] = {{.status = 504}, {.code = VS_E_TIMEOUT}};
+	struct vs_err err = {0};
+
+	(void)state;
+	webkit_init(&web, steps, 2);
+	web.oversleep_ms = 30000;
+	assert_ok(call(&vs_http_retry_service, 30, &res, &err), &err);
+	assert_int_equal(res.status, 504);
+	assert_int_equal(web.requests, 1);
+	assert_int_equal(web.sleeps, 1);
+}
+
 static void
 is_patient_with_the_metadata_service(void **state)
 {
@@ -327,6 +344,7 @@ main(void)
 		cmocka_unit_test(does_not_try_again_what_will_not_change),
 		cmocka_unit_test(stops_after_the_allowed_tries),
 		cmocka_unit_test(honours_retry_after_within_the_deadline),
+		cmocka_unit_test(an_answer_is_not_lost_by_sleeping_too_long),
 		cmocka_unit_test(is_patient_with_the_metadata_service),
 		cmocka_unit_test(wants_json_where_json_is_due),
 	};

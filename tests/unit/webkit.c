@@ -106,7 +106,7 @@ sleep_ms(void *self, int ms)
 
 	w->sleeps++;
 	w->slept_ms += ms;
-	w->boot_ns += (int64_t)ms * 1000000;
+	w->boot_ns += (ms + w->oversleep_ms) * 1000000;
 }
 
 void

@@ -30,7 +30,7 @@ struct webkit {
 	size_t n;
 	pthread_mutex_t lock;
 	int64_t boot_ns, wall_unix;
-	int64_t slept_ms;
+	int64_t slept_ms, oversleep_ms;
 	unsigned sleeps, requests, unexpected;
 	char last_url[8192], last_body[WEBKIT_TEXT], last_bearer[256], last_headers[8192];
 	struct vs_net net;
